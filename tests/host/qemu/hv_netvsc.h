@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's synthetic NIC.  One file for each of its jobs: hv_netvsc.c is the
+ * device and NVSP, hv_rndis.c the control messages and OIDs, hv_tx.c what the
+ * guest sends, hv_rx.c what it gets, hv_rss.c which channel gets it.
+ */
+#ifndef HV_NETVSC_H
+#define HV_NETVSC_H
+
+#include "net/net.h"
+#include "hv_vmbus.h"
+#include "hv_wire.h"
+
+#define TYPE_HV_NETVSC "hv-netvsc"
+OBJECT_DECLARE_SIMPLE_TYPE(HvNic, HV_NETVSC)
+
+/* Most bytes of one RNDIS message or batch that a guest may send. */
+#define NIC_MESSAGE_MAX         (128 * 1024)
+/* Room that any single answer takes in the ring, checked before a request is read. */
+#define NIC_ANSWER_ROOM         144
+#define NIC_CONTROL_QUEUE       (100 * 1024)
+#define NIC_RANGES_MAX          375
+
+typedef struct NicRange {
+    uint32_t section;
+    uint32_t len;
+} NicRange;
+
+/* A transfer-page packet that the guest has not completed yet. */
+typedef struct NicRxPacket {
+    unsigned n;
+    NicRange range[];
+} NicRxPacket;
+
+typedef struct NicChanCounters {
+    uint64_t tx_packets, tx_bytes, tx_messages, tx_errors;
+    uint64_t rx_packets, rx_bytes, rx_messages;
+    uint64_t completions_sent, completions_received;
+    uint64_t tx_section_messages;       /* messages that used a send section */
+} NicChanCounters;
+
+typedef struct NicChan {
+    HvChan *chan;
+    NicRange pending[NIC_RANGES_MAX];   /* filled sections not yet announced */
+    unsigned npending;
+    GHashTable *outstanding;            /* transaction id -> NicRxPacket */
+    uint32_t rx_sections;               /* receive sections the guest holds */
+    NicChanCounters count;
+} NicChan;
+
+/* One of the two shared buffers. */
+typedef struct NicBuffer {
+    HvGpadl *gpadl;
+    uint16_t id;
+    uint32_t size;                      /* bytes of a section */
+    uint32_t count;
+    bool announced;                     /* by 101 or 104, ever, in this session */
+    bool revoked;
+} NicBuffer;
+
+/* When a send section may be used again: see hv_tx.c. */
+typedef struct NicSectionUse {
+    uint64_t horizon;
+    uint16_t chan;
+    bool used;
+} NicSectionUse;
+
+typedef struct NicRss {
+    bool on;
+    uint32_t hash;                      /* RSS_HASH_* */
+    uint8_t key[RSS_KEY_SIZE];
+    uint32_t table[RSS_TABLE_SIZE];
+} NicRss;
+
+/* Per protocol: may the device send a checked (tx) or report a good (rx) sum. */
+typedef struct NicOffload {
+    uint8_t ip4, tcp4, udp4, tcp6, udp6;        /* bit 0 tx, bit 1 rx */
+    bool lso4, lso6;
+} NicOffload;
+
+typedef struct NicGenerator {
+    uint64_t wanted, sent;
+    uint32_t size;
+    uint8_t frame[ETH_FIELD_MAX];
+    uint64_t first_instruction, last_instruction;
+} NicGenerator;
+
+struct HvNic {
+    HvDevice parent_obj;
+
+    /* settings */
+    NICConf conf;
+    char *nvsp_name;
+    char *friendly_name;
+    uint32_t queues;
+    uint32_t mtu_max;                   /* highest L3 MTU */
+    uint32_t speed;                     /* Mbit/s */
+    bool can_csum, can_lso, can_rss, full_ranges;
+    bool link;
+    uint32_t nvsp_max;
+
+    NICState *nic;
+    NicChan *nchan;
+    unsigned vnet_len;                  /* backend's header, 0 = none */
+    unsigned tx_queued;                 /* frames the backend has not taken yet */
+    QEMUBH *flush_bh;
+    uint8_t mac[6];                     /* current address */
+
+    /* the session: all of this is forgotten when the primary closes */
+    uint32_t version;                   /* NVSP, 0 = not agreed */
+    bool got_config, got_ndis_version;
+    uint32_t caps;
+    uint32_t mtu_field;                 /* with Ethernet header */
+    NicBuffer recv, send;
+    uint32_t *free_section;
+    unsigned nfree;
+    NicSectionUse *use;
+    uint64_t next_tid;
+    unsigned granted;                   /* subchannels asked for and granted */
+    bool table_sent;
+    bool rndis_up;
+    uint32_t filter;
+    NicOffload offload;
+    NicRss rss;
+    GQueue control;                     /* GByteArray: messages for the guest */
+    size_t control_bytes;
+
+    uint8_t *scratch;                   /* one gathered message of the guest */
+    NicGenerator gen;
+    uint64_t rx_no_section, rx_filtered, rx_oversize, rx_down, tx_dropped;
+};
+
+static inline NicChan *nic_chan(HvChan *chan)
+{
+    return &HV_NETVSC(chan->dev)->nchan[chan->index];
+}
+
+/* hv_netvsc.c */
+/* nic_fail: the guest broke the protocol for good; stop listening to it. */
+void nic_fail(HvNic *nic);
+/* nic_complete: answer a request with an NVSP message of @len bytes. */
+void nic_complete(HvChan *chan, uint64_t tid, uint32_t type, uint8_t *msg,
+                  uint32_t len);
+
+/* hv_rndis.c */
+/* rndis_control: handle one gathered control message. */
+void rndis_control(HvNic *nic, uint8_t *msg, size_t len);
+/* rndis_flush: send queued control messages as long as there is room. */
+void rndis_flush(HvNic *nic);
+/* rndis_link, rndis_speed: tell the guest. */
+void rndis_link(HvNic *nic);
+void rndis_speed(HvNic *nic);
+/* rndis_reset: forget what is queued. */
+void rndis_reset(HvNic *nic);
+
+/* hv_tx.c */
+/* tx_packet: handle NVSP 107 of @pkt; the status for its completion. */
+uint32_t tx_packet(HvChan *chan, HvPacket *pkt);
+/* tx_published: the completion of @pkt is in the ring. */
+void tx_published(HvChan *chan, HvPacket *pkt);
+bool tx_blocked(HvNic *nic);
+
+/* hv_rx.c */
+bool rx_can_receive(NetClientState *nc);
+ssize_t rx_receive(NetClientState *nc, const uint8_t *buf, size_t size);
+/* rx_put: write one RNDIS message into a free section; -1 when there is none. */
+int64_t rx_put_control(HvNic *nic, const uint8_t *msg, size_t len);
+/* rx_announce: one transfer-page packet over filled sections; false = no room. */
+bool rx_announce(HvChan *chan, uint32_t channel_type, const NicRange *range,
+                 unsigned n);
+/* rx_flush: announce what is pending on @chan. */
+void rx_flush(HvChan *chan);
+/* rx_flush_all: the same on all channels; a bottom half, @opaque is the NIC. */
+void rx_flush_all(void *opaque);
+/* rx_resume: sections came back; take more from the backend or the generator. */
+void rx_resume(HvNic *nic);
+/* rx_completed: the guest's completion of @tid. */
+void rx_completed(HvChan *chan, HvPacket *pkt);
+/* rx_chan_closed: all that the guest held on @chan is free again. */
+void rx_chan_closed(HvChan *chan);
+/* rx_generate: "COUNT SIZE [raw | udp SOURCE DESTINATION]" */
+void rx_generate(HvNic *nic, const char *args, Error **errp);
+
+/* hv_rss.c */
+typedef struct NicFlow {
+    uint16_t vlan;              /* TCI, when tagged */
+    bool tagged;
+    uint16_t l3;                /* offset of the IP header, 0 = not IP */
+    uint16_t l4;                /* offset of the transport header, 0 = none */
+    uint8_t family;             /* 4, 6 or 0 */
+    uint8_t proto;              /* transport protocol of an unfragmented packet */
+} NicFlow;
+
+/* flow_parse: where the headers of @frame are. */
+void flow_parse(const uint8_t *frame, size_t len, NicFlow *flow);
+/* rss_hash: Toeplitz hash by the guest's settings; false when none applies. */
+bool rss_hash(const HvNic *nic, const uint8_t *frame, const NicFlow *flow,
+              uint32_t *hash);
+/* rss_channel: the channel that frames with this hash go to. */
+HvChan *rss_channel(HvNic *nic, bool hashed, uint32_t hash);
+/* rss_set: OID 0x00010204; an RNDIS status. */
+uint32_t rss_set(HvNic *nic, const uint8_t *obj, size_t len);
+
+#endif

@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* RNDIS control and the OIDs: protocol 3.2, 3.7, 3.8 and 4. */
+#include "qemu/osdep.h"
+#include "qemu/bswap.h"
+#include "qemu/cutils.h"
+#include "hv_audit.h"
+#include "hv_mangle.h"
+#include "hv_netvsc.h"
+#include "hv_wirelog.h"
+
+#define REPLY_MAX       1024
+
+/* An answer under construction: what an OID query fills. */
+typedef struct Reply {
+    uint8_t data[REPLY_MAX];
+    uint32_t len;
+    uint32_t status;
+} Reply;
+
+/* --- messages to the guest --- */
+
+static void queue_message(HvNic *nic, const uint8_t *msg, uint32_t len)
+{
+    uint32_t type = ldl_le_p(msg);
+    g_autofree uint8_t *copy = g_memdup2(msg, len);
+    size_t keep = len;
+
+    hv_wirelog_bytes("rndis h2g", 0, type, msg, len);
+    if (!hv_mangle(HV_H2G, HV_LAYER_RNDIS, 0, type, copy, &keep)) {
+        return;
+    }
+    nic->control_bytes += keep;
+    if (nic->control_bytes > NIC_CONTROL_QUEUE) {
+        hv_audit(HV_AUDIT_RNDIS_FLOOD, "%zu bytes of answers not taken",
+                 nic->control_bytes);
+        nic_fail(nic);
+    }
+    g_queue_push_tail(&nic->control, g_byte_array_append(g_byte_array_new(), copy,
+                                                         keep));
+}
+
+void rndis_flush(HvNic *nic)
+{
+    HvChan *primary = nic->parent_obj.chan;
+    GByteArray *msg;
+
+    if (!hv_chan_is_open(primary) || nic->recv.revoked) {
+        return;
+    }
+    while ((msg = g_queue_peek_head(&nic->control)) &&
+           hv_chan_room(primary, NIC_ANSWER_ROOM)) {
+        int64_t section = rx_put_control(nic, msg->data, msg->len);
+        NicRange range = { .section = section, .len = msg->len };
+
+        if (section < 0) {
+            return;
+        }
+        rx_announce(primary, 1, &range, 1);
+        nic->control_bytes -= msg->len;
+        g_byte_array_unref(g_queue_pop_head(&nic->control));
+    }
+}
+
+void rndis_reset(HvNic *nic)
+{
+    GByteArray *msg;
+
+    while ((msg = g_queue_pop_head(&nic->control))) {
+        g_byte_array_unref(msg);
+    }
+    nic->control_bytes = 0;
+}
+
+static void indicate(HvNic *nic, uint32_t status, const uint8_t *buf, uint32_t len)
+{
+    uint8_t m[20 + NDIS_OFFLOAD_SIZE] = { 0 };
+
+    if (!nic->rndis_up) {
+        return;                 /* the guest asks when it comes up */
+    }
+    stl_le_p(m, RNDIS_INDICATE);
+    stl_le_p(m + 4, 20 + len);
+    stl_le_p(m + 8, status);
+    stl_le_p(m + 12, len);
+    stl_le_p(m + 16, len ? 12 : 0);
+    if (len) {
+        memcpy(m + 20, buf, len);
+    }
+    queue_message(nic, m, 20 + len);
+    rndis_flush(nic);
+}
+
+void rndis_link(HvNic *nic)
+{
+    indicate(nic, nic->link ? RNDIS_STATUS_CONNECT : RNDIS_STATUS_DISCONNECT, NULL,
+             0);
+}
+
+/* u32 in units of 100 bit/s */
+static uint32_t speed_word(const HvNic *nic)
+{
+    return MIN((uint64_t)nic->speed * 10000, UINT32_MAX);
+}
+
+void rndis_speed(HvNic *nic)
+{
+    uint8_t buf[4];
+
+    stl_le_p(buf, speed_word(nic));
+    indicate(nic, RNDIS_STATUS_LINK_SPEED, buf, sizeof(buf));
+}
+
+/* --- offloads, 4.2 and 4.3 --- */
+
+static void offload_object(const HvNic *nic, uint8_t *o, const NicOffload *now)
+{
+    static const NicOffload all = { 3, 3, 3, 3, 3, true, true };
+    const NicOffload *v = now ?: &all;
+    bool csum = nic->can_csum, lso = nic->can_lso && csum;
+
+    memset(o, 0, NDIS_OFFLOAD_SIZE);
+    o[0] = NDIS_OFFLOAD;
+    o[1] = 3;
+    stw_le_p(o + 2, NDIS_OFFLOAD_SIZE);
+    /* tx then rx, IPv4 then IPv6: encapsulation 802.3, then what is supported */
+    for (int rx = 0; csum && rx < 2; rx++) {
+        uint32_t v4 = 0x005, v6 = 0x005;
+
+        v4 |= v->tcp4 >> rx & 1 ? 0x010 : 0;
+        v4 |= v->udp4 >> rx & 1 ? 0x040 : 0;
+        v4 |= v->ip4 >> rx & 1 ? 0x100 : 0;
+        v6 |= v->tcp6 >> rx & 1 ? 0x010 : 0;
+        v6 |= v->udp6 >> rx & 1 ? 0x040 : 0;
+        stl_le_p(o + 4 + 8 * rx, 2);
+        stl_le_p(o + 8 + 8 * rx, v4);
+        stl_le_p(o + 20 + 8 * rx, 2);
+        stl_le_p(o + 24 + 8 * rx, v6);
+    }
+    if (lso && v->lso4) {
+        stl_le_p(o + 80, 2);
+        stl_le_p(o + 84, NDIS_LSO_MAX);
+        stl_le_p(o + 88, NDIS_LSO_MIN_SEGMENTS);
+    }
+    if (lso && v->lso6) {
+        stl_le_p(o + 92, 2);
+        stl_le_p(o + 96, NDIS_LSO_MAX);
+        stl_le_p(o + 100, NDIS_LSO_MIN_SEGMENTS);
+        stl_le_p(o + 104, 0x005);
+    }
+}
+
+static uint32_t object_error(const char *what, const uint8_t *obj, size_t len)
+{
+    hv_audit(HV_AUDIT_RNDIS_OBJECT, "%s of %zu bytes, type 0x%02x", what, len,
+             len ? obj[0] : 0);
+    return len < 4 ? RNDIS_STATUS_FAILURE : RNDIS_STATUS_INVALID_DATA;
+}
+
+/* 0 no change, 1 off, 2 tx, 3 rx, 4 both */
+static bool take_csum(uint8_t value, bool can, uint8_t *bits)
+{
+    static const uint8_t meaning[] = { 0, 0, 1, 2, 3 };
+
+    if (value >= ARRAY_SIZE(meaning)) {
+        return false;
+    }
+    if (value) {
+        *bits = can ? meaning[value] : 0;
+    }
+    return true;
+}
+
+/* 0 no change, 1 off, 2 on */
+static bool take_lso(uint8_t value, bool can, bool *on)
+{
+    if (value > 2) {
+        return false;
+    }
+    if (value) {
+        *on = can && value == 2;
+    }
+    return true;
+}
+
+static uint32_t set_offload(HvNic *nic, const uint8_t *o, size_t len)
+{
+    NicOffload new = nic->offload;
+    uint8_t caps[NDIS_OFFLOAD_SIZE];
+    bool lso = nic->can_lso && nic->can_csum;
+
+    if (len < 20 || o[0] != NDIS_DEFAULT || !o[1] || lduw_le_p(o + 2) < 20) {
+        return object_error("offload parameters", o, len);
+    }
+    if (o[9] == 2) {
+        return RNDIS_STATUS_NOT_SUPPORTED;      /* LSO version 1 */
+    }
+    if (!take_csum(o[4], nic->can_csum, &new.ip4) ||
+        !take_csum(o[5], nic->can_csum, &new.tcp4) ||
+        !take_csum(o[6], nic->can_csum, &new.udp4) ||
+        !take_csum(o[7], nic->can_csum, &new.tcp6) ||
+        !take_csum(o[8], nic->can_csum, &new.udp6) ||
+        !take_lso(o[11], lso, &new.lso4) || !take_lso(o[12], lso, &new.lso6)) {
+        return object_error("offload parameters", o, len);
+    }
+    nic->offload = new;
+    offload_object(nic, caps, &nic->offload);
+    indicate(nic, RNDIS_STATUS_OFFLOAD, caps, sizeof(caps));
+    return RNDIS_STATUS_OK;
+}
+
+/* --- queries --- */
+
+static void reply_bytes(Reply *r, const void *data, uint32_t len)
+{
+    memcpy(r->data, data, len);
+    r->len = len;
+}
+
+static void reply_u32(Reply *r, uint32_t value)
+{
+    stl_le_p(r->data, value);
+    r->len = 4;
+}
+
+static void reply_name(const HvNic *nic, Reply *r)
+{
+    const char *name = nic->friendly_name ?: "Network Device";
+
+    r->len = 512;               /* UTF-16LE, zero padded */
+    for (size_t i = 0; name[i] && i < 255; i++) {
+        stw_le_p(r->data + 2 * i, (uint8_t)name[i]);
+    }
+}
+
+static void reply_rss(const HvNic *nic, Reply *r)
+{
+    if (!nic->can_rss || nic->version < NVSP_V5) {
+        r->status = RNDIS_STATUS_NOT_SUPPORTED;
+        return;
+    }
+    r->data[0] = NDIS_RSS_CAPABILITIES;
+    r->data[1] = 2;
+    stw_le_p(r->data + 2, 18);
+    stl_le_p(r->data + 4, 0x00000301);
+    stl_le_p(r->data + 8, 1);
+    stl_le_p(r->data + 12, nic->queues);
+    stw_le_p(r->data + 16, RSS_TABLE_SIZE);
+    r->len = 18;
+}
+
+static void reply_link_state(const HvNic *nic, Reply *r)
+{
+    r->data[0] = NDIS_DEFAULT;
+    r->data[1] = 1;
+    stw_le_p(r->data + 2, 40);
+    stl_le_p(r->data + 4, nic->link ? 1 : 2);
+    stl_le_p(r->data + 8, 2);
+    stq_le_p(r->data + 16, nic->speed * 1000000ull);
+    stq_le_p(r->data + 24, nic->speed * 1000000ull);
+    r->len = 40;
+}
+
+static void reply_encapsulation(Reply *r)
+{
+    r->data[0] = NDIS_ENCAPSULATION;
+    r->data[1] = 1;
+    stw_le_p(r->data + 2, 28);
+    for (int at = 4; at < 28; at += 12) {
+        stl_le_p(r->data + at, 1);
+        stl_le_p(r->data + at + 4, 2);
+        stl_le_p(r->data + at + 8, 14);
+    }
+    r->len = 28;
+}
+
+static const struct {
+    uint32_t oid;
+    uint32_t value;
+} constants[] = {
+    { OID_HARDWARE_STATUS, 0 }, { OID_MEDIA_SUPPORTED, 0 },
+    { OID_MEDIA_IN_USE, 0 }, { OID_TX_BUFFER_SPACE, 262144 },
+    { OID_RX_BUFFER_SPACE, 262144 }, { OID_VENDOR_ID, 0x0000155D },
+    { OID_MAC_OPTIONS, 0x0000024D }, { OID_MAX_SEND_PACKETS, UINT32_MAX },
+    { OID_MAX_MULTICAST, 0 }, { OID_ALIGN_ERRORS, 0 }, { OID_ONE_COLLISION, 0 },
+    { OID_MORE_COLLISIONS, 0 }, { OID_PACKET_FILTER, 0 },
+};
+
+static const uint32_t answered[] = {
+    OID_SUPPORTED_LIST, OID_MAX_LOOKAHEAD, OID_MAX_FRAME_SIZE, OID_LINK_SPEED,
+    OID_TX_BLOCK_SIZE, OID_RX_BLOCK_SIZE, OID_VENDOR_DESCRIPTION, OID_CUR_LOOKAHEAD,
+    OID_DRIVER_VERSION, OID_MAX_TOTAL_SIZE, OID_MEDIA_CONNECT,
+    OID_VENDOR_DRIVER_VERSION, OID_RSS_CAPABILITIES, OID_MAX_LINK_SPEED,
+    OID_LINK_STATE, OID_FRIENDLY_NAME, OID_PERMANENT_ADDRESS, OID_CURRENT_ADDRESS,
+    OID_ENCAPSULATION, OID_OFFLOAD_CURRENT, OID_OFFLOAD_CAPABILITIES,
+};
+
+static void reply_supported(Reply *r)
+{
+    for (int i = 0; i < ARRAY_SIZE(constants); i++, r->len += 4) {
+        stl_le_p(r->data + r->len, constants[i].oid);
+    }
+    for (int i = 0; i < ARRAY_SIZE(answered); i++, r->len += 4) {
+        stl_le_p(r->data + r->len, answered[i]);
+    }
+}
+
+static void reply_offload(const HvNic *nic, Reply *r, const NicOffload *now)
+{
+    offload_object(nic, r->data, now);
+    r->len = NDIS_OFFLOAD_SIZE;
+}
+
+static void query_oid(HvNic *nic, uint32_t oid, Reply *r)
+{
+    static const uint8_t driver_version[2] = { 0x00, 0x01 };
+
+    switch (oid) {
+    case OID_SUPPORTED_LIST:
+        reply_supported(r);
+        break;
+    case OID_MAX_LOOKAHEAD:
+    case OID_CUR_LOOKAHEAD:
+    case OID_MAX_FRAME_SIZE:
+        reply_u32(r, nic->mtu_field - 14);
+        break;
+    case OID_TX_BLOCK_SIZE:
+    case OID_RX_BLOCK_SIZE:
+    case OID_MAX_TOTAL_SIZE:
+        reply_u32(r, nic->mtu_field);
+        break;
+    case OID_LINK_SPEED:
+        reply_u32(r, speed_word(nic));
+        break;
+    case OID_MAX_LINK_SPEED:
+        stq_le_p(r->data, nic->speed * 1000000ull);
+        stq_le_p(r->data + 8, nic->speed * 1000000ull);
+        r->len = 16;
+        break;
+    case OID_MEDIA_CONNECT:
+        reply_u32(r, nic->link ? 0 : 1);
+        break;
+    case OID_VENDOR_DESCRIPTION:
+        reply_bytes(r, "Emulated Hyper-V NIC.", 21);
+        break;
+    case OID_DRIVER_VERSION:
+    case OID_VENDOR_DRIVER_VERSION:
+        reply_bytes(r, driver_version, 2);
+        break;
+    case OID_PERMANENT_ADDRESS:
+        reply_bytes(r, nic->conf.macaddr.a, 6);
+        break;
+    case OID_CURRENT_ADDRESS:
+        reply_bytes(r, nic->mac, 6);
+        break;
+    case OID_FRIENDLY_NAME:
+        reply_name(nic, r);
+        break;
+    case OID_RSS_CAPABILITIES:
+        reply_rss(nic, r);
+        break;
+    case OID_LINK_STATE:
+        reply_link_state(nic, r);
+        break;
+    case OID_ENCAPSULATION:
+        reply_encapsulation(r);
+        break;
+    case OID_OFFLOAD_CAPABILITIES:
+        reply_offload(nic, r, NULL);
+        break;
+    case OID_OFFLOAD_CURRENT:
+        reply_offload(nic, r, &nic->offload);
+        break;
+    default:
+        for (int i = 0; i < ARRAY_SIZE(constants); i++) {
+            if (constants[i].oid == oid) {
+                reply_u32(r, constants[i].value);
+                return;
+            }
+        }
+        r->status = RNDIS_STATUS_NOT_SUPPORTED;
+    }
+}
+
+/* --- sets --- */
+
+static uint32_t set_filter(HvNic *nic, const uint8_t *in, size_t len)
+{
+    if (len < 4) {
+        return object_error("packet filter", in, len);
+    }
+    nic->filter = ldl_le_p(in);
+    return RNDIS_STATUS_OK;
+}
+
+/* 12 hex digits in UTF-16LE; false when they are not that */
+static bool parse_mac(const uint8_t *text, size_t bytes, uint8_t mac[6])
+{
+    if (bytes != 24) {
+        return false;
+    }
+    memset(mac, 0, 6);
+    for (int i = 0; i < 12; i++) {
+        uint16_t c = lduw_le_p(text + 2 * i);
+
+        if (c > 127 || !g_ascii_isxdigit(c)) {
+            return false;
+        }
+        mac[i / 2] = mac[i / 2] << 4 | g_ascii_xdigit_value(c);
+    }
+    return !(mac[0] & 1);
+}
+
+static bool utf16_equal(const uint8_t *text, size_t bytes, const char *ascii)
+{
+    if (bytes != 2 * strlen(ascii)) {
+        return false;
+    }
+    for (size_t i = 0; ascii[i]; i++) {
+        if (lduw_le_p(text + 2 * i) != (uint8_t)ascii[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint32_t set_config_parameter(HvNic *nic, const uint8_t *in, size_t len)
+{
+    uint32_t name_at, name_len, value_at, value_len;
+    uint8_t mac[6];
+
+    if (len < 20) {
+        return object_error("config parameter", in, len);
+    }
+    name_at = ldl_le_p(in);
+    name_len = ldl_le_p(in + 4);
+    value_at = ldl_le_p(in + 12);
+    value_len = ldl_le_p(in + 16);
+    if (name_len > 255 || value_len > 255 || name_at > len || value_at > len ||
+        len - name_at < name_len || len - value_at < value_len) {
+        return object_error("config parameter", in, len);
+    }
+    if (utf16_equal(in + name_at, name_len, "NetworkAddress")) {
+        if (!parse_mac(in + value_at, value_len, mac)) {
+            return object_error("NetworkAddress", in, len);
+        }
+        memcpy(nic->mac, mac, 6);
+    }
+    return RNDIS_STATUS_OK;
+}
+
+static uint32_t set_oid(HvNic *nic, uint32_t oid, const uint8_t *in, size_t len)
+{
+    switch (oid) {
+    case OID_PACKET_FILTER:
+        return set_filter(nic, in, len);
+    case OID_OFFLOAD_PARAMETERS:
+        return set_offload(nic, in, len);
+    case OID_RSS_PARAMETERS:
+        return nic->can_rss ? rss_set(nic, in, len) : RNDIS_STATUS_NOT_SUPPORTED;
+    case OID_CONFIG_PARAMETER:
+        return set_config_parameter(nic, in, len);
+    case OID_NETWORK_ADDRESSES:
+    case OID_ENCAPSULATION:
+        return RNDIS_STATUS_OK;
+    default:
+        return RNDIS_STATUS_NOT_SUPPORTED;
+    }
+}
+
+/* --- messages from the guest --- */
+
+static void on_initialize(HvNic *nic, const uint8_t *msg, size_t len)
+{
+    uint8_t m[52] = { 0 };
+
+    if (nic->rndis_up) {
+        hv_audit(HV_AUDIT_RNDIS_STATE, "INITIALIZE twice");
+        nic_fail(nic);
+        return;
+    }
+    nic->rndis_up = true;
+    stl_le_p(m, RNDIS_INITIALIZE | RNDIS_COMPLETE);
+    stl_le_p(m + 4, sizeof(m));
+    stl_le_p(m + 8, ldl_le_p(msg + 8));
+    stl_le_p(m + 16, 1);
+    stl_le_p(m + 24, 1);
+    stl_le_p(m + 32, RNDIS_MAX_PACKETS);
+    stl_le_p(m + 36, 0xEFFFFFFF);
+    stl_le_p(m + 40, RNDIS_ALIGN_SHIFT);
+    queue_message(nic, m, sizeof(m));
+}
+
+static void on_halt(HvNic *nic, const uint8_t *msg, size_t len)
+{
+    nic->rndis_up = false;
+    nic->filter = 0;
+}
+
+/* The information buffer of a QUERY or SET; NULL (named) when it is outside. */
+static const uint8_t *request_input(const uint8_t *msg, size_t len, uint32_t *n)
+{
+    uint32_t at = ldl_le_p(msg + 20);
+
+    *n = ldl_le_p(msg + 16);
+    if (!*n) {
+        return msg + len;       /* offset 0 or 20: disagreement D8 */
+    }
+    if (at < 20 || at > len - 8 || len - 8 - at < *n) {
+        hv_audit(HV_AUDIT_RNDIS_REQUEST, "input of %u bytes at %u in %zu bytes", *n,
+                 at, len);
+        return NULL;
+    }
+    return msg + 8 + at;
+}
+
+static void on_query(HvNic *nic, const uint8_t *msg, size_t len)
+{
+    g_autofree Reply *r = g_new0(Reply, 1);
+    g_autofree uint8_t *m = NULL;
+    uint32_t n;
+
+    if (request_input(msg, len, &n)) {
+        query_oid(nic, ldl_le_p(msg + 12), r);
+    } else {
+        r->status = RNDIS_STATUS_INVALID_DATA;
+    }
+    m = g_malloc0(24 + r->len);
+    stl_le_p(m, RNDIS_QUERY | RNDIS_COMPLETE);
+    stl_le_p(m + 4, 24 + r->len);
+    stl_le_p(m + 8, ldl_le_p(msg + 8));
+    stl_le_p(m + 12, r->status);
+    stl_le_p(m + 16, r->len);
+    stl_le_p(m + 20, 16);
+    memcpy(m + 24, r->data, r->len);
+    queue_message(nic, m, 24 + r->len);
+}
+
+static void on_set(HvNic *nic, const uint8_t *msg, size_t len)
+{
+    uint8_t m[16] = { 0 };
+    const uint8_t *in;
+    uint32_t n, oid = ldl_le_p(msg + 12);
+    uint32_t old_filter = nic->filter;
+
+    in = request_input(msg, len, &n);
+    stl_le_p(m, RNDIS_SET | RNDIS_COMPLETE);
+    stl_le_p(m + 4, sizeof(m));
+    stl_le_p(m + 8, ldl_le_p(msg + 8));
+    stl_le_p(m + 12, in ? set_oid(nic, oid, in, n) : RNDIS_STATUS_INVALID_DATA);
+    queue_message(nic, m, sizeof(m));
+    if (!old_filter && nic->filter) {
+        rx_resume(nic);
+    }
+}
+
+static void on_keepalive(HvNic *nic, const uint8_t *msg, size_t len)
+{
+    uint8_t m[16] = { 0 };
+
+    stl_le_p(m, RNDIS_KEEPALIVE | RNDIS_COMPLETE);
+    stl_le_p(m + 4, sizeof(m));
+    stl_le_p(m + 8, ldl_le_p(msg + 8));
+    queue_message(nic, m, sizeof(m));
+}
+
+static void on_reset(HvNic *nic, const uint8_t *msg, size_t len)
+{
+    uint8_t m[16] = { 0 };
+
+    stl_le_p(m, RNDIS_RESET | RNDIS_COMPLETE);
+    stl_le_p(m + 4, sizeof(m));
+    stl_le_p(m + 8, RNDIS_STATUS_NOT_SUPPORTED);
+    queue_message(nic, m, sizeof(m));
+}
+
+static const struct {
+    void (*handle)(HvNic *nic, const uint8_t *msg, size_t len);
+    unsigned min;
+} requests[] = {
+    [RNDIS_INITIALIZE] = { on_initialize, 24 },
+    [RNDIS_HALT] = { on_halt, 12 },
+    [RNDIS_QUERY] = { on_query, 28 },
+    [RNDIS_SET] = { on_set, 28 },
+    [RNDIS_RESET] = { on_reset, 12 },
+    [RNDIS_KEEPALIVE] = { on_keepalive, 12 },
+};
+
+void rndis_control(HvNic *nic, uint8_t *msg, size_t len)
+{
+    uint32_t type = len >= 8 ? ldl_le_p(msg) : 0;
+    uint32_t own = len >= 8 ? ldl_le_p(msg + 4) : 0;
+
+    hv_wirelog_bytes("rndis g2h", 0, type, msg, len);
+    if (own < 12 || own > len) {
+        hv_audit(HV_AUDIT_RNDIS_LENGTH, "control message of %u bytes in %zu", own,
+                 len);
+        return;
+    }
+    if (type >= ARRAY_SIZE(requests) || !requests[type].handle) {
+        hv_audit(HV_AUDIT_RNDIS_TYPE, "control message type 0x%x", type);
+        return;
+    }
+    if (own < requests[type].min) {
+        hv_audit(HV_AUDIT_RNDIS_LENGTH, "control message type %u of %u bytes", type,
+                 own);
+        return;
+    }
+    if (!nic->rndis_up && type != RNDIS_INITIALIZE) {
+        hv_audit(HV_AUDIT_RNDIS_STATE, "message type %u before INITIALIZE", type);
+    }
+    requests[type].handle(nic, msg, own);
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Frames for the guest: protocol 2.4, 2.7, 3.3, 3.4 and 5.6. */
+#include "qemu/osdep.h"
+#include "qemu/bswap.h"
+#include "qemu/cutils.h"
+#include "qemu/main-loop.h"
+#include "qapi/error.h"
+#include "net/checksum.h"
+#include "net/eth.h"
+#include "standard-headers/linux/virtio_net.h"
+#include "hv_audit.h"
+#include "hv_cpu.h"
+#include "hv_mangle.h"
+#include "hv_netvsc.h"
+
+/* What is known of a frame beside its bytes. */
+typedef struct Frame {
+    uint8_t *data;
+    size_t len;
+    NicFlow flow;
+    bool checked;               /* the transport checksum is known to be good */
+    bool hashed;
+    uint32_t hash;
+} Frame;
+
+/* --- sections --- */
+
+static int64_t section_get(HvNic *nic, unsigned keep)
+{
+    if (!nic->recv.gpadl || nic->recv.revoked || nic->nfree <= keep) {
+        return -1;
+    }
+    return nic->free_section[--nic->nfree];
+}
+
+static void section_put(HvNic *nic, uint32_t section)
+{
+    /* the buffer may be gone, with a close or a torn GPADL */
+    if (nic->free_section && nic->nfree < nic->recv.count) {
+        nic->free_section[nic->nfree++] = section;
+    }
+}
+
+static void section_write(HvNic *nic, uint32_t section, uint32_t at, const void *buf,
+                          size_t len)
+{
+    hv_gpadl_write(nic->recv.gpadl, (uint64_t)section * nic->recv.size + at, buf,
+                   len);
+}
+
+int64_t rx_put_control(HvNic *nic, const uint8_t *msg, size_t len)
+{
+    int64_t section = section_get(nic, 0);
+
+    if (section >= 0) {
+        section_write(nic, section, 0, msg, MIN(len, nic->recv.size));
+    }
+    return section;
+}
+
+/* --- transfer-page packets --- */
+
+bool rx_announce(HvChan *chan, uint32_t channel_type, const NicRange *range,
+                 unsigned n)
+{
+    HvNic *nic = HV_NETVSC(chan->dev);
+    NicChan *nc = nic_chan(chan);
+    uint32_t desc_len = 8 + 8 * n;
+    g_autofree uint8_t *desc = g_malloc0(desc_len);
+    uint8_t m[40] = { 0 };
+    size_t keep = nic->version >= NVSP_V61 ? 40 : 28;
+    NicRxPacket *p;
+    int64_t *tid;
+
+    if (!hv_chan_room(chan, desc_len + sizeof(m))) {
+        return false;
+    }
+    stw_le_p(desc, nic->recv.id);
+    stl_le_p(desc + 4, n);
+    for (unsigned i = 0; i < n; i++) {
+        stl_le_p(desc + 8 + 8 * i, range[i].len);
+        stl_le_p(desc + 12 + 8 * i, range[i].section * nic->recv.size);
+    }
+    stl_le_p(m, NVSP_RNDIS);
+    stl_le_p(m + 4, channel_type);
+    stl_le_p(m + 8, NVSP_NO_SECTION);
+    p = g_malloc(sizeof(*p) + n * sizeof(NicRange));
+    p->n = n;
+    memcpy(p->range, range, n * sizeof(NicRange));
+    tid = g_new(int64_t, 1);
+    *tid = ++nic->next_tid;
+    g_hash_table_insert(nc->outstanding, tid, p);
+    nc->rx_sections += n;
+    nc->count.rx_messages++;
+    if (hv_mangle(HV_H2G, HV_LAYER_NVSP, chan->index, NVSP_RNDIS, m, &keep)) {
+        hv_chan_send(chan, PKT_XFER_PAGES, true, *tid, desc, desc_len, m, keep);
+    }
+    return true;
+}
+
+void rx_flush(HvChan *chan)
+{
+    NicChan *nc = nic_chan(chan);
+
+    if (nc->npending && hv_chan_is_open(chan) && !chan->broken &&
+        rx_announce(chan, 0, nc->pending, nc->npending)) {
+        nc->npending = 0;
+    }
+}
+
+void rx_flush_all(void *opaque)
+{
+    HvNic *nic = opaque;
+
+    qemu_bh_cancel(nic->flush_bh);
+    for (unsigned i = 0; i < nic->queues; i++) {
+        rx_flush(&nic->parent_obj.chan[i]);
+    }
+}
+
+static void release_packet(HvNic *nic, NicChan *nc, NicRxPacket *p)
+{
+    for (unsigned i = 0; i < p->n; i++) {
+        section_put(nic, p->range[i].section);
+    }
+    nc->rx_sections -= p->n;
+}
+
+void rx_completed(HvChan *chan, HvPacket *pkt)
+{
+    HvNic *nic = HV_NETVSC(chan->dev);
+    NicChan *nc = nic_chan(chan);
+    NicRxPacket *p;
+
+    if (!hv_mangle(HV_G2H, HV_LAYER_NVSP, chan->index, NVSP_RNDIS_COMPLETE,
+                   pkt->payload, &pkt->payload_len)) {
+        return;
+    }
+    p = g_hash_table_lookup(nc->outstanding, &pkt->tid);
+    if (!p) {
+        hv_audit(HV_AUDIT_COMPLETION_ID, "id 0x%" PRIx64 " on channel %u", pkt->tid,
+                 chan->index);
+        nic_fail(nic);
+        return;
+    }
+    if (pkt->payload_len < 8 || ldl_le_p(pkt->payload) != NVSP_RNDIS_COMPLETE) {
+        hv_audit(HV_AUDIT_COMPLETION_TYPE, "type %u in %zu bytes",
+                 pkt->payload_len >= 4 ? ldl_le_p(pkt->payload) : 0,
+                 pkt->payload_len);
+        nic_fail(nic);
+        return;
+    }
+    nc->count.completions_received++;
+    release_packet(nic, nc, p);
+    g_hash_table_remove(nc->outstanding, &pkt->tid);
+}
+
+void rx_chan_closed(HvChan *chan)
+{
+    HvNic *nic = HV_NETVSC(chan->dev);
+    NicChan *nc = nic_chan(chan);
+    GHashTableIter iter;
+    gpointer p;
+
+    if (nc->rx_sections && !chan->broken) {
+        hv_audit(HV_AUDIT_RX_LEFT, "channel %u closed with %u sections not returned",
+                 chan->index, nc->rx_sections);
+    }
+    g_hash_table_iter_init(&iter, nc->outstanding);
+    while (g_hash_table_iter_next(&iter, NULL, &p)) {
+        release_packet(nic, nc, p);
+    }
+    g_hash_table_remove_all(nc->outstanding);
+    for (unsigned i = 0; i < nc->npending; i++) {
+        section_put(nic, nc->pending[i].section);
+    }
+    nc->npending = 0;
+}
+
+/* --- one frame --- */
+
+/*
+ * A frame from a local kernel comes with its transport checksum still to be
+ * done.  Do it, so that the bytes are right whatever the guest does with them.
+ */
+static void finish_checksum(Frame *f, const struct virtio_net_hdr *h)
+{
+    uint16_t start = lduw_le_p(&h->csum_start);
+    uint16_t at = start + lduw_le_p(&h->csum_offset);
+    uint16_t sum;
+
+    if (h->flags & VIRTIO_NET_HDR_F_DATA_VALID) {
+        f->checked = true;
+    }
+    if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || start >= f->len ||
+        at + 2u > f->len) {
+        return;
+    }
+    sum = net_checksum_finish(net_checksum_add(f->len - start, f->data + start));
+    if (!sum && lduw_le_p(&h->csum_offset) == 6) {
+        sum = 0xFFFF;           /* UDP has no zero sum */
+    }
+    stw_be_p(f->data + at, sum);
+    f->checked = true;
+}
+
+static bool filter_passes(const HvNic *nic, const uint8_t *dst)
+{
+    static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
+
+    if (nic->filter & FILTER_PROMISCUOUS) {
+        return true;
+    }
+    if (!memcmp(dst, broadcast, 6)) {
+        return nic->filter & FILTER_BROADCAST;
+    }
+    if (dst[0] & 1) {
+        return nic->filter & (FILTER_ALL_MULTICAST | FILTER_MULTICAST);
+    }
+    return nic->filter & FILTER_DIRECTED && !memcmp(dst, nic->mac, 6);
+}
+
+static uint32_t put_ppi(uint8_t *at, uint32_t type, uint32_t value)
+{
+    stl_le_p(at, PPI_HEADER + 4);
+    stl_le_p(at + 4, type);
+    stl_le_p(at + 8, PPI_HEADER);
+    stl_le_p(at + 12, value);
+    return PPI_HEADER + 4;
+}
+
+static bool ip_header_is_good(const Frame *f)
+{
+    unsigned header = (f->data[f->flow.l3] & 15) * 4;
+
+    return header >= 20 && f->flow.l3 + header <= f->len &&
+           !net_checksum_finish(net_checksum_add(header, f->data + f->flow.l3));
+}
+
+static uint32_t rx_checksum_bits(const HvNic *nic, const Frame *f)
+{
+    const NicOffload *o = &nic->offload;
+    bool v4 = f->flow.family == 4;
+    uint32_t bits = 0;
+
+    if (!f->checked) {
+        return 0;
+    }
+    if (f->flow.proto == IP_PROTO_TCP && (v4 ? o->tcp4 : o->tcp6) & 2) {
+        bits |= CSUM_RX_TCP_GOOD;
+    }
+    if (f->flow.proto == IP_PROTO_UDP && (v4 ? o->udp4 : o->udp6) & 2) {
+        bits |= CSUM_RX_UDP_GOOD;
+    }
+    if (v4 && o->ip4 & 2 && ip_header_is_good(f)) {
+        bits |= CSUM_RX_IP_GOOD;
+    }
+    return bits;
+}
+
+/* The RNDIS message of @f in @section: header and infos, then data at 256. */
+static uint32_t put_frame(HvNic *nic, uint32_t section, Frame *f)
+{
+    uint8_t h[NVSP_RX_HEADROOM] = { 0 };
+    uint32_t ppi = RNDIS_PACKET_HEADER, total;
+    size_t keep = sizeof(h);
+    bool strip = f->flow.tagged;
+    uint32_t len = f->len - (strip ? 4 : 0);
+
+    ppi += put_ppi(h + ppi, PPI_CHECKSUM, rx_checksum_bits(nic, f));
+    if (f->hashed) {
+        ppi += put_ppi(h + ppi, PPI_HASH, f->hash);
+    }
+    if (strip) {
+        uint16_t tci = f->flow.vlan;
+
+        ppi += put_ppi(h + ppi, PPI_VLAN, tci >> 13 | (tci >> 12 & 1) << 3 |
+                       (tci & 0xFFF) << 4);
+    }
+    /* one known host claims the whole section in both lengths, others do not */
+    total = nic->full_ranges ? nic->recv.size : NVSP_RX_HEADROOM + len;
+    stl_le_p(h, RNDIS_PACKET);
+    stl_le_p(h + 4, total);
+    stl_le_p(h + 8, NVSP_RX_HEADROOM - 8);
+    stl_le_p(h + 12, len);
+    stl_le_p(h + 28, RNDIS_PACKET_HEADER - 8);
+    stl_le_p(h + 32, ppi - RNDIS_PACKET_HEADER);
+    hv_mangle(HV_H2G, HV_LAYER_RNDIS, 0, RNDIS_PACKET, h, &keep);
+    section_write(nic, section, 0, h, sizeof(h));
+    if (strip) {
+        section_write(nic, section, NVSP_RX_HEADROOM, f->data, 12);
+        section_write(nic, section, NVSP_RX_HEADROOM + 12, f->data + 16, len - 12);
+    } else {
+        section_write(nic, section, NVSP_RX_HEADROOM, f->data, len);
+    }
+    return total;
+}
+
+/* False when the frame must wait: no section, or its channel is full. */
+static bool deliver(HvNic *nic, Frame *f)
+{
+    HvChan *chan;
+    NicChan *nc;
+    int64_t section;
+
+    f->hashed = rss_hash(nic, f->data, &f->flow, &f->hash);
+    chan = rss_channel(nic, f->hashed, f->hash);
+    nc = nic_chan(chan);
+    if (nc->npending == NIC_RANGES_MAX) {
+        rx_flush(chan);
+    }
+    if (nc->npending == NIC_RANGES_MAX) {
+        return false;
+    }
+    section = section_get(nic, NVSP_CONTROL_SECTIONS);
+    if (section < 0) {
+        nic->rx_no_section++;
+        return false;
+    }
+    nc->pending[nc->npending++] = (NicRange){ section, put_frame(nic, section, f) };
+    nc->count.rx_packets++;
+    nc->count.rx_bytes += f->len - (f->flow.tagged ? 4 : 0);
+    qemu_bh_schedule(nic->flush_bh);
+    return true;
+}
+
+static bool is_up(HvNic *nic)
+{
+    HvChan *primary = nic->parent_obj.chan;
+
+    return primary && hv_chan_is_open(primary) && !primary->broken && nic->rndis_up &&
+           nic->filter && nic->recv.gpadl && !nic->recv.revoked && nic->link;
+}
+
+bool rx_can_receive(NetClientState *nc)
+{
+    HvNic *nic = qemu_get_nic_opaque(nc);
+
+    return !is_up(nic) || nic->nfree > NVSP_CONTROL_SECTIONS;
+}
+
+ssize_t rx_receive(NetClientState *nc, const uint8_t *buf, size_t size)
+{
+    HvNic *nic = qemu_get_nic_opaque(nc);
+    static const struct virtio_net_hdr no_header;
+    const struct virtio_net_hdr *h = nic->vnet_len
+        ? (const struct virtio_net_hdr *)buf : &no_header;
+    uint8_t copy[ETH_FIELD_MAX + 4];
+    Frame f = { .data = copy, .len = size - nic->vnet_len };
+
+    if (!is_up(nic)) {
+        nic->rx_down++;
+        return size;
+    }
+    if (size < nic->vnet_len + 14u || f.len > sizeof(copy)) {
+        nic->rx_oversize++;
+        return size;
+    }
+    if (!filter_passes(nic, buf + nic->vnet_len)) {
+        nic->rx_filtered++;
+        return size;
+    }
+    memcpy(copy, buf + nic->vnet_len, f.len);
+    finish_checksum(&f, h);
+    flow_parse(f.data, f.len, &f.flow);
+    if (f.len > nic->mtu_field + (f.flow.tagged ? 4u : 0)) {
+        nic->rx_oversize++;
+        return size;
+    }
+    return deliver(nic, &f) ? size : 0;
+}
+
+/* --- a source of frames inside the device --- */
+
+/*
+ * Frames as fast as sections come free, so that what the guest spends on one
+ * can be measured without a peer's pace.
+ */
+static void generator_run(HvNic *nic)
+{
+    NicGenerator *g = &nic->gen;
+    Frame f = { .data = g->frame, .len = g->size };
+
+    if (!is_up(nic)) {
+        return;
+    }
+    flow_parse(f.data, f.len, &f.flow);
+    while (g->sent < g->wanted && deliver(nic, &f)) {
+        if (!g->sent++) {
+            g->first_instruction = hv_instructions();
+        }
+    }
+    rx_flush_all(nic);
+    if (g->wanted && g->sent == g->wanted &&
+        nic->nfree == nic->recv.count) {
+        g->last_instruction = hv_instructions();
+        g->wanted = 0;
+    }
+}
+
+void rx_resume(HvNic *nic)
+{
+    NicGenerator *g = &nic->gen;
+
+    if (g->wanted) {
+        generator_run(nic);
+    }
+    if (nic->nic && nic->nfree > NVSP_CONTROL_SECTIONS) {
+        qemu_flush_queued_packets(qemu_get_queue(nic->nic));
+    }
+}
+
+static bool parse_ipv4(const char *text, uint8_t *out)
+{
+    return text && inet_pton(AF_INET, text, out) == 1;
+}
+
+/* A UDP datagram from @src to @dst, or a frame of an unknown EtherType. */
+static bool build_frame(HvNic *nic, const char *kind, const char *src,
+                        const char *dst)
+{
+    NicGenerator *g = &nic->gen;
+    uint8_t *ip = g->frame + 14;
+
+    memset(g->frame, 0, sizeof(g->frame));
+    memcpy(g->frame, nic->mac, 6);
+    g->frame[6] = 0x02;
+    stw_be_p(g->frame + 12, 0x88B5);
+    if (!kind || !strcmp(kind, "raw")) {
+        return true;
+    }
+    if (strcmp(kind, "udp") || g->size < 42 || !parse_ipv4(src, ip + 12) ||
+        !parse_ipv4(dst, ip + 16)) {
+        return false;
+    }
+    stw_be_p(g->frame + 12, ETH_P_IP);
+    ip[0] = 0x45;
+    stw_be_p(ip + 2, g->size - 14);
+    ip[8] = 64;
+    ip[9] = IP_PROTO_UDP;
+    stw_be_p(ip + 10, net_checksum_finish(net_checksum_add(20, ip)));
+    stw_be_p(ip + 20, 9);
+    stw_be_p(ip + 22, 9);
+    stw_be_p(ip + 24, g->size - 34);
+    return true;
+}
+
+void rx_generate(HvNic *nic, const char *args, Error **errp)
+{
+    g_auto(GStrv) w = g_strsplit(args, " ", 5);
+    unsigned n = g_strv_length(w);
+    NicGenerator *g = &nic->gen;
+    uint64_t count;
+    unsigned size;
+
+    if (n < 2 || qemu_strtou64(w[0], NULL, 0, &count) ||
+        qemu_strtoui(w[1], NULL, 0, &size) || size < 14 ||
+        size > nic->mtu_field ||
+        (g->size = size, !build_frame(nic, n > 2 ? w[2] : NULL, n > 3 ? w[3] : NULL,
+                                      n > 4 ? w[4] : NULL))) {
+        error_setg(errp, "generate COUNT SIZE [raw | udp SOURCE DESTINATION], "
+                   "size 14 to %u", nic->mtu_field);
+        return;
+    }
+    if (!is_up(nic)) {
+        error_setg(errp, "the interface is down");
+        return;
+    }
+    g->sent = 0;
+    g->wanted = count;
+    generator_run(nic);
+}
