@@ -459,7 +459,7 @@ static void chan_work(HvChan *chan)
     /* without room the guest's signal, without the backend its callback wakes us */
     if (more && !tx_blocked(nic) &&
         (!budget || hv_chan_room(chan, NIC_ANSWER_ROOM))) {
-        qemu_bh_schedule(chan->worker);
+        hv_chan_wake(chan);
     }
     rx_resume(nic);
 }
@@ -493,7 +493,7 @@ static void chan_opened(HvChan *chan)
 
     hv_wirelog("channel %u opened", chan->index);
     if (chan->index) {
-        qemu_bh_schedule(nic->parent_obj.chan[0].worker);       /* send table */
+        hv_chan_wake(&nic->parent_obj.chan[0]);       /* send table */
     }
 }
 
@@ -633,7 +633,7 @@ static void set_speed(Object *obj, Visitor *v, const char *name, void *opaque,
 static void kick(HvNic *nic)
 {
     for (unsigned i = 0; i < nic->queues; i++) {
-        qemu_bh_schedule(nic->parent_obj.chan[i].worker);
+        hv_chan_wake(&nic->parent_obj.chan[i]);
     }
 }
 

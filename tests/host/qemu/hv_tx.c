@@ -491,7 +491,7 @@ static void taken(NetClientState *nc, ssize_t len)
 
     if (nic->tx_queued && !--nic->tx_queued) {
         for (unsigned i = 0; i < nic->queues; i++) {
-            qemu_bh_schedule(nic->parent_obj.chan[i].worker);
+            hv_chan_wake(&nic->parent_obj.chan[i]);
         }
     }
 }

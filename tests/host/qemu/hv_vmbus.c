@@ -13,6 +13,7 @@
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
+#include "qemu/timer.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "hw/qdev-properties.h"
@@ -26,6 +27,8 @@
 #include "hv_wire.h"
 #include "hv_wirelog.h"
 
+/* How long the host takes to look after a doorbell, in guest instructions. */
+#define ICOUNT_LATENCY_NS       50000
 #define INCOMING_MAX            16      /* as a message port has, 1.1 */
 #define OUTGOING_MAX            1024
 #define GPADL_HEADER_PFNS       26
@@ -353,10 +356,11 @@ static void chan_worker(void *opaque)
 
 void hv_chan_wake(HvChan *chan)
 {
-    if (icount_enabled()) {
-        chan_worker(chan);
-    } else {
+    if (!icount_enabled()) {
         qemu_bh_schedule(chan->worker);
+    } else if (!timer_pending(chan->late_worker)) {
+        timer_mod(chan->late_worker,
+                  qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + ICOUNT_LATENCY_NS);
     }
 }
 
@@ -379,6 +383,7 @@ static void chan_close(HvChan *chan)
     chan->state = HV_CHAN_OFFERED;
     chan->broken = false;
     qemu_bh_cancel(chan->worker);
+    timer_del(chan->late_worker);
     hv_gpadl_put(chan->rings);
     chan->rings = NULL;
     memset(&chan->in, 0, sizeof(chan->in));
@@ -509,7 +514,7 @@ static void msg_open(const uint8_t *m, size_t len)
     chan->state = HV_CHAN_OPEN;
     POST(VMBUS_OPEN_RESULT, relid, open_id, 0);
     HV_DEVICE_GET_CLASS(chan->dev)->opened(chan);
-    qemu_bh_schedule(chan->worker);
+    hv_chan_wake(chan);
 }
 
 static void msg_close(const uint8_t *m, size_t len)
@@ -799,6 +804,8 @@ static void device_realize(DeviceState *qdev, Error **errp)
         dev->chan[i].dev = dev;
         dev->chan[i].index = i;
         dev->chan[i].worker = qemu_bh_new(chan_worker, &dev->chan[i]);
+        dev->chan[i].late_worker = timer_new_ns(QEMU_CLOCK_VIRTUAL, chan_worker,
+                                                &dev->chan[i]);
     }
     QTAILQ_INSERT_TAIL(&bridge->devices, dev, next);
     if (bridge->offers_requested) {

@@ -78,6 +78,7 @@ struct HvChan {
     size_t packet_size;
     uint32_t pending_pop;       /* ring bytes of the packet last peeked at */
     QEMUBH *worker;
+    QEMUTimer *late_worker;     /* instead of it, under -icount */
     bool broken;                /* a protocol error: mute until closed */
     HvChanCounters count;
 };
@@ -112,8 +113,9 @@ void hv_chan_rescind(HvChan *chan);
 
 /**
  * hv_chan_wake: the channel has work.
- * Soon, in the main loop; at once where instructions are the clock (-icount),
- * because the guest would otherwise be charged for waiting for us.
+ * The worker runs soon, in the main loop.  Where instructions are the clock
+ * (-icount) it runs a fixed number of them later, so that what a packet costs
+ * the guest does not depend on how fast this machine is.
  */
 void hv_chan_wake(HvChan *chan);
 
