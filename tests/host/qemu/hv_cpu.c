@@ -12,6 +12,7 @@
 #include "exec/address-spaces.h"
 #include "exec/memory.h"
 #include "hw/core/cpu.h"
+#include "hw/pci/pci.h"
 #include "sysemu/cpu-timers.h"
 #include "sysemu/reset.h"
 #include "cpu.h"
@@ -80,8 +81,9 @@ void *hv_ram(uint64_t gpa)
     RCU_READ_LOCK_GUARD();
     mr = address_space_translate(&address_space_memory, gpa, &at, &len, true,
                                  MEMTXATTRS_UNSPECIFIED);
-    if (len < HV_PAGE_SIZE || !memory_access_is_direct(mr, true)) {
-        return NULL;
+    if (len < HV_PAGE_SIZE || !memory_access_is_direct(mr, true) ||
+        object_dynamic_cast(memory_region_owner(mr), TYPE_PCI_DEVICE)) {
+        return NULL;            /* the memory of a PCI device may be unplugged */
     }
     return (uint8_t *)memory_region_get_ram_ptr(mr) + at;
 }
@@ -147,8 +149,8 @@ bool hv_synic_post(uint32_t vp, unsigned sint, uint32_t type,
     uint8_t *slot;
 
     if (!hv_vp_exists(vp) || !(hv.vp[vp].scontrol & HV_ENABLE) ||
-        !hv.vp[vp].messages) {
-        return false;
+        !hv.vp[vp].messages || hv.vp[vp].sint[sint] & HV_SINT_MASKED) {
+        return false;           /* slot_free comes with the MSR that changes it */
     }
     slot = hv.vp[vp].messages + sint * HV_SINT_SLOT;
     if (qatomic_read((uint32_t *)(slot + MSG_TYPE))) {
@@ -245,14 +247,26 @@ static bool synic_read(const HvVp *vp, uint32_t msr, uint64_t *val)
 
 /* --- hypercalls --- */
 
-static uint16_t call_post_message(CPUX86State *env, uint64_t input)
+/* Copies the input of a call: RAM, within one page, aligned to 8. */
+static bool read_input(uint64_t gpa, void *buf, size_t len)
+{
+    uint32_t in_page = gpa % HV_PAGE_SIZE;
+    uint8_t *page = hv_ram(gpa - in_page);
+
+    if (!page || in_page % 8 || in_page + len > HV_PAGE_SIZE) {
+        hv_audit(HV_AUDIT_HYPERCALL, "input at 0x%" PRIx64, gpa);
+        return false;
+    }
+    memcpy(buf, page + in_page, len);
+    return true;
+}
+
+static uint16_t call_post_message(uint64_t input)
 {
     uint8_t buf[16 + HV_MESSAGE_PAYLOAD];
     uint32_t len;
 
-    if (address_space_read(&address_space_memory, input, MEMTXATTRS_UNSPECIFIED,
-                           buf, sizeof(buf)) != MEMTX_OK) {
-        hv_audit(HV_AUDIT_HYPERCALL, "PostMessage input at 0x%" PRIx64, input);
+    if (!read_input(input, buf, sizeof(buf))) {
         return HV_STATUS_INVALID_INPUT;
     }
     len = ldl_le_p(buf + 12);
@@ -263,19 +277,22 @@ static uint16_t call_post_message(CPUX86State *env, uint64_t input)
     return hv.ops->post_message(ldl_le_p(buf), ldl_le_p(buf + 8), buf + 16, len);
 }
 
-static uint16_t call_signal_event(CPUX86State *env, uint64_t input, bool fast)
+/* u32 connection id, u16 flag number: 0, since a channel has one flag */
+static uint16_t call_signal_event(uint64_t input, bool fast)
 {
     uint8_t buf[8];
 
-    if (fast) {
-        return hv.ops->signal_event(input);
+    if (!fast) {
+        if (!read_input(input, buf, sizeof(buf))) {
+            return HV_STATUS_INVALID_INPUT;
+        }
+        input = ldq_le_p(buf);
     }
-    if (address_space_read(&address_space_memory, input, MEMTXATTRS_UNSPECIFIED,
-                           buf, sizeof(buf)) != MEMTX_OK) {
-        hv_audit(HV_AUDIT_HYPERCALL, "SignalEvent input at 0x%" PRIx64, input);
-        return HV_STATUS_INVALID_INPUT;
+    if ((uint16_t)(input >> 32)) {
+        hv_audit(HV_AUDIT_HYPERCALL, "SignalEvent with flag %u",
+                 (uint16_t)(input >> 32));
     }
-    return hv.ops->signal_event(ldl_le_p(buf));
+    return hv.ops->signal_event(input);
 }
 
 static uint16_t hypercall(CPUX86State *env)
@@ -287,9 +304,9 @@ static uint16_t hypercall(CPUX86State *env)
     }
     switch (control & 0xFFFF) {
     case HV_CALL_POST_MESSAGE:
-        return call_post_message(env, input);
+        return call_post_message(input);
     case HV_CALL_SIGNAL_EVENT:
-        return call_signal_event(env, input, control & HV_CALL_FAST);
+        return call_signal_event(input, control & HV_CALL_FAST);
     default:
         return HV_STATUS_INVALID_CODE;
     }
@@ -312,9 +329,10 @@ static void write_hypercall_page(uint64_t gpa)
 
 /* --- MSRs --- */
 
-static bool is_ours(uint32_t msr)
+static bool is_ours(const CPUState *cs, uint32_t msr)
 {
-    return hv.ops && msr >= HV_MSR_FIRST && msr <= HV_MSR_LAST;
+    return hv.ops && msr >= HV_MSR_FIRST && msr <= HV_MSR_LAST &&
+           cs->cpu_index < HV_MAX_VP;
 }
 
 static void partition_write(uint32_t msr, uint64_t val)
@@ -355,8 +373,8 @@ static uint64_t partition_read(CPUState *cs, uint32_t msr)
 
 /*
  * Under -icount only the last instruction of a block may look at the clock.
- * rdmsr and wrmsr need not be that, so allow it for the length of the call;
- * the clock is then early by the rest of the block, some nanoseconds.
+ * wrmsr always is that; rdmsr need not be, so allow it for the length of the
+ * call.  The clock is then ahead by the rest of the block, some nanoseconds.
  */
 static bool enter(CPUState *cs, uint32_t *can_do_io)
 {
@@ -386,7 +404,7 @@ bool hv_wrmsr(CPUX86State *env)
                    (uint64_t)(uint32_t)env->regs[R_EDX] << 32;
     bool held;
 
-    if (!is_ours(msr)) {
+    if (!is_ours(cs, msr)) {
         return false;
     }
     held = enter(cs, &can_do_io);
@@ -406,7 +424,7 @@ bool hv_rdmsr(CPUX86State *env)
     uint64_t val;
     bool held;
 
-    if (!is_ours(msr)) {
+    if (!is_ours(cs, msr)) {
         return false;
     }
     held = enter(cs, &can_do_io);

@@ -10,6 +10,7 @@
  *   dir=g2h|h2g layer=vmbus|ring|nvsp|rndis [type=N] [chan=N] [skip=N] [count=N]
  *   and one or more of: offset=N value=N [width=1|2|4|8] [xor]   len=N   drop
  *
+ * A frame for the guest cannot be dropped at layer rndis: drop its ring packet.
  * type is the message type of the layer (packet type for ring), count how often
  * the rule acts (0 = for ever, default 1), skip how many matches pass first.
  */

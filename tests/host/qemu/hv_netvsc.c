@@ -47,17 +47,11 @@ void nic_fail(HvNic *nic)
     }
 }
 
-/* Below 6.1 the host's messages are 28 bytes, later 40 (2.1). */
-static uint32_t message_size(const HvNic *nic)
-{
-    return nic->version >= NVSP_V61 ? 40 : 28;
-}
-
 void nic_complete(HvChan *chan, uint64_t tid, uint32_t type, uint8_t *msg,
                   uint32_t len)
 {
     HvNic *nic = HV_NETVSC(chan->dev);
-    size_t keep = MAX(len, message_size(nic));
+    size_t keep = MAX(len, nic_message_size(nic));
 
     stl_le_p(msg, type);
     if (type != NVSP_RNDIS_COMPLETE) {
@@ -66,7 +60,9 @@ void nic_complete(HvChan *chan, uint64_t tid, uint32_t type, uint8_t *msg,
     if (!hv_mangle(HV_H2G, HV_LAYER_NVSP, chan->index, type, msg, &keep)) {
         return;
     }
-    hv_chan_send(chan, PKT_COMPLETION, false, tid, NULL, 0, msg, keep);
+    if (!hv_chan_send(chan, PKT_COMPLETION, false, tid, NULL, 0, msg, keep)) {
+        hv_chan_break(chan);    /* the room was checked before: indices are lies */
+    }
     nic_chan(chan)->count.completions_sent++;
 }
 
@@ -156,7 +152,7 @@ static void nvsp_revoke(HvNic *nic, HvChan *chan, HvPacket *pkt)
     NicBuffer *b = recv ? &nic->recv : &nic->send;
     uint16_t id = lduw_le_p(pkt->payload + 4);
 
-    if (!b->gpadl || b->revoked || b->id != id) {
+    if (!b->announced || b->revoked || b->id != id) {
         hv_audit(HV_AUDIT_NVSP_REVOKE, "%s buffer, id 0x%x",
                  recv ? "receive" : "send", id);
         nic_fail(nic);
@@ -167,6 +163,9 @@ static void nvsp_revoke(HvNic *nic, HvChan *chan, HvPacket *pkt)
                  nic->filter);
     }
     b->revoked = true;
+    if (recv) {
+        rx_drop_pending(nic);
+    }
 }
 
 /* --- the other messages --- */
@@ -253,12 +252,14 @@ static void nvsp_subchannel(HvNic *nic, HvChan *chan, HvPacket *pkt)
 static void nvsp_rndis(HvNic *nic, HvChan *chan, HvPacket *pkt)
 {
     uint8_t m[40] = { 0 };
+    uint64_t horizon;
 
     stl_le_p(m + 4, tx_packet(chan, pkt));
+    horizon = hv_chan_horizon(chan);
     if (pkt->wants_completion) {
         nic_complete(chan, pkt->tid, NVSP_RNDIS_COMPLETE, m, 8);
     }
-    tx_published(chan, pkt);
+    tx_published(chan, pkt, horizon);
     rndis_flush(nic);
 }
 
@@ -420,6 +421,10 @@ static void nvsp_message(HvNic *nic, HvChan *chan, HvPacket *pkt)
                          pkt->payload_len);
     }
     i = message_check(nic, chan, pkt);
+    if (pkt->type == PKT_GPA_DIRECT && type != NVSP_RNDIS) {
+        hv_audit(HV_AUDIT_RING_TYPE, "message %u with page ranges", type);
+        i = -1;
+    }
     if (i < 0) {
         nic_fail(nic);
         return;
@@ -434,7 +439,7 @@ static void chan_work(HvChan *chan)
 {
     HvNic *nic = HV_NETVSC(chan->dev);
     unsigned budget = WORK_BUDGET;
-    uint32_t free_before;
+    uint64_t from = chan->in.total;
     HvPacket pkt;
     bool more;
 
@@ -444,7 +449,6 @@ static void chan_work(HvChan *chan)
         rndis_flush(nic);
     }
     hv_chan_begin(chan);
-    free_before = hv_chan_in_free(chan);
     while (budget && !tx_blocked(nic) && hv_chan_room(chan, NIC_ANSWER_ROOM) &&
            hv_chan_peek(chan, &pkt)) {
         if (pkt.type == PKT_COMPLETION) {
@@ -455,7 +459,10 @@ static void chan_work(HvChan *chan)
         hv_chan_pop(chan);
         budget--;
     }
-    more = hv_chan_end(chan, free_before);
+    more = hv_chan_end(chan, from);
+    /* completions made sections free that these may wait for */
+    rx_flush(chan);
+    rndis_flush(nic);
     /* without room the guest's signal, without the backend its callback wakes us */
     if (more && !tx_blocked(nic) &&
         (!budget || hv_chan_room(chan, NIC_ANSWER_ROOM))) {
@@ -481,6 +488,7 @@ static void session_reset(HvNic *nic)
     nic->table_sent = false;
     nic->rndis_up = false;
     nic->filter = 0;
+    nic->filter_seen = false;
     memset(&nic->offload, 0, sizeof(nic->offload));
     memset(&nic->rss, 0, sizeof(nic->rss));
     nic->gen.wanted = 0;
@@ -492,28 +500,62 @@ static void chan_opened(HvChan *chan)
     HvNic *nic = HV_NETVSC(chan->dev);
 
     hv_wirelog("channel %u opened", chan->index);
-    if (chan->index) {
+    if (chan->index && nic->parent_obj.chan[0].broken) {
+        hv_chan_break(chan);
+    } else if (chan->index) {
         hv_chan_wake(&nic->parent_obj.chan[0]);       /* send table */
     }
 }
 
-static void chan_closed(HvChan *chan)
+/* The order of 2.12, as far as the guest's CLOSE of the primary shows it. */
+static void check_close(HvNic *nic)
 {
-    HvNic *nic = HV_NETVSC(chan->dev);
+    HvChan *chan = nic->parent_obj.chan;
 
-    hv_wirelog("channel %u closed", chan->index);
-    rx_chan_closed(chan);
-    if (chan->index) {
-        return;
-    }
     if ((nic->recv.gpadl && !nic->recv.revoked) ||
         (nic->send.gpadl && !nic->send.revoked)) {
         hv_audit(HV_AUDIT_TEARDOWN_ORDER, "closed with a buffer not revoked");
     }
+    if (nic->filter) {
+        hv_audit(HV_AUDIT_TEARDOWN_ORDER, "closed with packet filter 0x%x",
+                 nic->filter);
+    }
     for (unsigned i = 1; i < nic->queues; i++) {
-        rx_chan_closed(&nic->parent_obj.chan[i]);
+        if (hv_chan_is_open(&chan[i])) {
+            hv_audit(HV_AUDIT_TEARDOWN_ORDER, "the primary before channel %u", i);
+            return;
+        }
+    }
+}
+
+static void chan_closed(HvChan *chan, bool by_guest)
+{
+    HvNic *nic = HV_NETVSC(chan->dev);
+    /* a channel that stopped listening may have missed what was right */
+    bool judge = by_guest && !chan->broken;
+
+    hv_wirelog("channel %u closed", chan->index);
+    rx_chan_closed(chan, judge);
+    if (chan->index) {
+        /* its sections are free for what waits on other channels */
+        hv_chan_wake(&nic->parent_obj.chan[0]);
+        return;
+    }
+    if (judge) {
+        check_close(nic);
+    }
+    for (unsigned i = 1; i < nic->queues; i++) {
+        rx_chan_closed(&nic->parent_obj.chan[i], judge);
     }
     session_reset(nic);
+}
+
+static bool gpadl_uses(HvDevice *dev, HvGpadl *g)
+{
+    HvNic *nic = HV_NETVSC(dev);
+
+    return (nic->recv.gpadl == g && !nic->recv.revoked) ||
+           (nic->send.gpadl == g && !nic->send.revoked);
 }
 
 static void gpadl_torn(HvDevice *dev, HvGpadl *g)
@@ -521,6 +563,7 @@ static void gpadl_torn(HvDevice *dev, HvGpadl *g)
     HvNic *nic = HV_NETVSC(dev);
 
     if (nic->recv.gpadl == g) {
+        rx_drop_pending(nic);
         buffer_release(&nic->recv);
     }
     if (nic->send.gpadl == g) {
@@ -754,6 +797,7 @@ static void nic_class_init(ObjectClass *klass, void *data)
     hc->opened = chan_opened;
     hc->closed = chan_closed;
     hc->work = chan_work;
+    hc->uses = gpadl_uses;
     hc->torn = gpadl_torn;
 }
 

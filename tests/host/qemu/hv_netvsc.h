@@ -106,7 +106,7 @@ struct HvNic {
     QEMUBH *flush_bh;
     uint8_t mac[6];                     /* current address */
 
-    /* the session: all of this is forgotten when the primary closes */
+    /* the session: forgotten when the primary closes, but for the last two */
     uint32_t version;                   /* NVSP, 0 = not agreed */
     bool got_config, got_ndis_version;
     uint32_t caps;
@@ -115,16 +115,18 @@ struct HvNic {
     uint32_t *free_section;
     unsigned nfree;
     NicSectionUse *use;
-    uint64_t next_tid;
     unsigned granted;                   /* subchannels asked for and granted */
     bool table_sent;
     bool rndis_up;
     uint32_t filter;
+    bool filter_seen;                   /* it was not 0 at some time */
     NicOffload offload;
     NicRss rss;
     GQueue control;                     /* GByteArray: messages for the guest */
     size_t control_bytes;
+    bool stale;                         /* an indication was not queued: too many */
 
+    uint64_t next_tid;
     uint8_t *scratch;                   /* one gathered message of the guest */
     NicGenerator gen;
     uint64_t rx_no_section, rx_filtered, rx_oversize, rx_down, tx_dropped;
@@ -133,6 +135,12 @@ struct HvNic {
 static inline NicChan *nic_chan(HvChan *chan)
 {
     return &HV_NETVSC(chan->dev)->nchan[chan->index];
+}
+
+/* nic_message_size: below 6.1 the host's messages are 28 bytes, later 40 (2.1). */
+static inline uint32_t nic_message_size(const HvNic *nic)
+{
+    return nic->version >= NVSP_V61 ? 40 : 28;
 }
 
 /* hv_netvsc.c */
@@ -156,14 +164,15 @@ void rndis_reset(HvNic *nic);
 /* hv_tx.c */
 /* tx_packet: handle NVSP 107 of @pkt; the status for its completion. */
 uint32_t tx_packet(HvChan *chan, HvPacket *pkt);
-/* tx_published: the completion of @pkt is in the ring. */
-void tx_published(HvChan *chan, HvPacket *pkt);
+/* tx_published: packets before @horizon were written before the completion of
+ * @pkt could be seen. */
+void tx_published(HvChan *chan, HvPacket *pkt, uint64_t horizon);
 bool tx_blocked(HvNic *nic);
 
 /* hv_rx.c */
 bool rx_can_receive(NetClientState *nc);
 ssize_t rx_receive(NetClientState *nc, const uint8_t *buf, size_t size);
-/* rx_put: write one RNDIS message into a free section; -1 when there is none. */
+/* rx_put_control: write one message into a free section; -1 when there is none. */
 int64_t rx_put_control(HvNic *nic, const uint8_t *msg, size_t len);
 /* rx_announce: one transfer-page packet over filled sections; false = no room. */
 bool rx_announce(HvChan *chan, uint32_t channel_type, const NicRange *range,
@@ -176,8 +185,10 @@ void rx_flush_all(void *opaque);
 void rx_resume(HvNic *nic);
 /* rx_completed: the guest's completion of @tid. */
 void rx_completed(HvChan *chan, HvPacket *pkt);
+/* rx_drop_pending: forget what is filled but not announced. */
+void rx_drop_pending(HvNic *nic);
 /* rx_chan_closed: all that the guest held on @chan is free again. */
-void rx_chan_closed(HvChan *chan);
+void rx_chan_closed(HvChan *chan, bool by_guest);
 /* rx_generate: "COUNT SIZE [raw | udp SOURCE DESTINATION]" */
 void rx_generate(HvNic *nic, const char *args, Error **errp);
 

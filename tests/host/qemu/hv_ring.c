@@ -81,26 +81,23 @@ uint64_t hv_chan_horizon(HvChan *chan)
     return chan->in.total + bytes_waiting(chan);
 }
 
-uint32_t hv_chan_in_free(HvChan *chan)
-{
-    return chan->in.size - bytes_waiting(chan);
-}
-
 void hv_chan_begin(HvChan *chan)
 {
     store(&chan->in, RING_INTERRUPT_MASK, 1);
     smp_mb();
 }
 
-bool hv_chan_end(HvChan *chan, uint32_t free_before)
+bool hv_chan_end(HvChan *chan, uint64_t total_at_begin)
 {
+    uint64_t taken = chan->in.total - total_at_begin;
     uint32_t want, room;
 
     store(&chan->in, RING_INTERRUPT_MASK, 0);
     smp_mb();
     want = load(&chan->in, RING_PENDING_SIZE) & ~7u;
-    room = hv_chan_in_free(chan);
-    if (want && free_before < want && room >= want) {
+    room = chan->in.size - bytes_waiting(chan);
+    /* room before this batch is what would be free had we taken nothing of it */
+    if (want && room >= want && (taken >= room || room - taken < want)) {
         signal_guest(chan);
     }
     return !chan->broken && room < chan->in.size;
@@ -111,7 +108,9 @@ static bool desc_is_sane(HvChan *chan, const uint8_t *desc, uint32_t avail)
     uint16_t type = lduw_le_p(desc), off8 = lduw_le_p(desc + 2);
     uint16_t len8 = lduw_le_p(desc + 4), flags = lduw_le_p(desc + 6);
 
-    if (off8 < 2 || off8 > len8 || len8 * 8u + RING_FOOTER > avail || flags > 1) {
+    if (off8 < 2 || off8 > len8 || len8 * 8u + RING_FOOTER > avail || flags > 1 ||
+        (type != PKT_GPA_DIRECT && off8 != 2) ||
+        (type == PKT_COMPLETION && flags)) {
         hv_audit(HV_AUDIT_RING_DESC,
                  "type %u offset8 %u len8 %u flags 0x%x with %u bytes in the ring",
                  type, off8, len8, flags, avail);
@@ -130,6 +129,7 @@ bool hv_chan_peek(HvChan *chan, HvPacket *pkt)
     size_t keep = RING_DESC;
     uint8_t desc[RING_DESC];
     uint32_t off, len;
+    bool pass;
 
     if (!avail) {
         return false;
@@ -140,7 +140,8 @@ bool hv_chan_peek(HvChan *chan, HvPacket *pkt)
         return false;
     }
     ring_copy(&chan->in, chan->in.index, desc, RING_DESC, false);
-    hv_mangle(HV_G2H, HV_LAYER_RING, chan->index, lduw_le_p(desc), desc, &keep);
+    pass = hv_mangle(HV_G2H, HV_LAYER_RING, chan->index, lduw_le_p(desc), desc,
+                     &keep);
     if (!desc_is_sane(chan, desc, avail)) {
         hv_chan_break(chan);
         return false;
@@ -163,6 +164,10 @@ bool hv_chan_peek(HvChan *chan, HvPacket *pkt)
     pkt->position = chan->in.total;
     /* what pop will skip; the guest cannot change its mind */
     chan->pending_pop = len + RING_FOOTER;
+    if (!pass) {
+        hv_chan_pop(chan);
+        return hv_chan_peek(chan, pkt);
+    }
     return true;
 }
 
@@ -188,6 +193,20 @@ static int64_t out_free(HvChan *chan)
         : wrap(&chan->out, index + chan->out.size - chan->out.index);
 }
 
+static bool has_room(HvChan *chan, uint32_t need)
+{
+    int64_t room = out_free(chan);
+
+    if (room <= need) {
+        return false;
+    }
+    if (chan->out_want && room > chan->out_want) {
+        chan->out_want = 0;
+        store(&chan->out, RING_PENDING_SIZE, 0);
+    }
+    return true;
+}
+
 bool hv_chan_room(HvChan *chan, uint32_t bytes)
 {
     uint32_t need = ROUND_UP(bytes, 8) + RING_DESC + RING_FOOTER;
@@ -195,17 +214,14 @@ bool hv_chan_room(HvChan *chan, uint32_t bytes)
     if (chan->broken) {
         return false;
     }
-    if (out_free(chan) > need) {
-        store(&chan->out, RING_PENDING_SIZE, 0);
+    if (has_room(chan, need)) {
         return true;
     }
-    store(&chan->out, RING_PENDING_SIZE, need + 8);
+    /* several may wait: for the one that needs most */
+    chan->out_want = MAX(chan->out_want, need);
+    store(&chan->out, RING_PENDING_SIZE, chan->out_want + 8);
     smp_mb();
-    if (out_free(chan) > need) {
-        store(&chan->out, RING_PENDING_SIZE, 0);
-        return true;
-    }
-    return false;
+    return has_room(chan, need);
 }
 
 bool hv_chan_send(HvChan *chan, uint16_t type, bool wants_completion, uint64_t tid,
@@ -235,7 +251,6 @@ bool hv_chan_send(HvChan *chan, uint16_t type, bool wants_completion, uint64_t t
     stl_le_p(buf + len + 4, start);
     ring_copy(&chan->out, start, buf, len + RING_FOOTER, true);
     chan->out.index = wrap(&chan->out, start + len + RING_FOOTER);
-    chan->out.total += len + RING_FOOTER;
     store(&chan->out, RING_WRITE_INDEX, chan->out.index);
     smp_mb();
     was_empty = load(&chan->out, RING_READ_INDEX) == start;

@@ -30,13 +30,20 @@ static void queue_message(HvNic *nic, const uint8_t *msg, uint32_t len)
         return;
     }
     nic->control_bytes += keep;
-    if (nic->control_bytes > NIC_CONTROL_QUEUE) {
+    g_queue_push_tail(&nic->control, g_byte_array_append(g_byte_array_new(), copy,
+                                                         keep));
+}
+
+/* An answer; the guest must not ask for more than it takes. */
+static void queue_answer(HvNic *nic, const uint8_t *msg, uint32_t len)
+{
+    queue_message(nic, msg, len);
+    /* twice, as our own indications may have filled it once */
+    if (nic->control_bytes > 2 * NIC_CONTROL_QUEUE) {
         hv_audit(HV_AUDIT_RNDIS_FLOOD, "%zu bytes of answers not taken",
                  nic->control_bytes);
         nic_fail(nic);
     }
-    g_queue_push_tail(&nic->control, g_byte_array_append(g_byte_array_new(), copy,
-                                                         keep));
 }
 
 void rndis_flush(HvNic *nic)
@@ -50,7 +57,10 @@ void rndis_flush(HvNic *nic)
     while ((msg = g_queue_peek_head(&nic->control)) &&
            hv_chan_room(primary, NIC_ANSWER_ROOM)) {
         int64_t section = rx_put_control(nic, msg->data, msg->len);
-        NicRange range = { .section = section, .len = msg->len };
+        NicRange range = {
+            .section = section,
+            .len = MIN(msg->len, nic->recv.size),
+        };
 
         if (section < 0) {
             return;
@@ -58,6 +68,11 @@ void rndis_flush(HvNic *nic)
         rx_announce(primary, 1, &range, 1);
         nic->control_bytes -= msg->len;
         g_byte_array_unref(g_queue_pop_head(&nic->control));
+    }
+    if (!msg && nic->stale) {
+        nic->stale = false;
+        rndis_link(nic);
+        rndis_speed(nic);
     }
 }
 
@@ -69,6 +84,7 @@ void rndis_reset(HvNic *nic)
         g_byte_array_unref(msg);
     }
     nic->control_bytes = 0;
+    nic->stale = false;
 }
 
 static void indicate(HvNic *nic, uint32_t status, const uint8_t *buf, uint32_t len)
@@ -77,6 +93,10 @@ static void indicate(HvNic *nic, uint32_t status, const uint8_t *buf, uint32_t l
 
     if (!nic->rndis_up) {
         return;                 /* the guest asks when it comes up */
+    }
+    if (nic->control_bytes > NIC_CONTROL_QUEUE) {
+        nic->stale = true;      /* only the last state matters, and it comes */
+        return;
     }
     stl_le_p(m, RNDIS_INDICATE);
     stl_le_p(m + 4, 20 + len);
@@ -106,6 +126,9 @@ void rndis_speed(HvNic *nic)
 {
     uint8_t buf[4];
 
+    if (!(nic->caps & NVSP_CAP_TEAMING)) {
+        return;
+    }
     stl_le_p(buf, speed_word(nic));
     indicate(nic, RNDIS_STATUS_LINK_SPEED, buf, sizeof(buf));
 }
@@ -185,7 +208,6 @@ static bool take_lso(uint8_t value, bool can, bool *on)
 static uint32_t set_offload(HvNic *nic, const uint8_t *o, size_t len)
 {
     NicOffload new = nic->offload;
-    uint8_t caps[NDIS_OFFLOAD_SIZE];
     bool lso = nic->can_lso && nic->can_csum;
 
     if (len < 20 || o[0] != NDIS_DEFAULT || !o[1] || lduw_le_p(o + 2) < 20) {
@@ -203,9 +225,15 @@ static uint32_t set_offload(HvNic *nic, const uint8_t *o, size_t len)
         return object_error("offload parameters", o, len);
     }
     nic->offload = new;
+    return RNDIS_STATUS_OK;
+}
+
+static void indicate_offload(HvNic *nic)
+{
+    uint8_t caps[NDIS_OFFLOAD_SIZE];
+
     offload_object(nic, caps, &nic->offload);
     indicate(nic, RNDIS_STATUS_OFFLOAD, caps, sizeof(caps));
-    return RNDIS_STATUS_OK;
 }
 
 /* --- queries --- */
@@ -310,6 +338,36 @@ static void reply_offload(const HvNic *nic, Reply *r, const NicOffload *now)
     r->len = NDIS_OFFLOAD_SIZE;
 }
 
+/* OIDs that are one u32; false when @oid is not one of these. */
+static bool query_number(const HvNic *nic, uint32_t oid, Reply *r)
+{
+    switch (oid) {
+    case OID_MAX_LOOKAHEAD:
+    case OID_CUR_LOOKAHEAD:
+    case OID_MAX_FRAME_SIZE:
+        reply_u32(r, nic->mtu_field - 14);
+        return true;
+    case OID_TX_BLOCK_SIZE:
+    case OID_RX_BLOCK_SIZE:
+    case OID_MAX_TOTAL_SIZE:
+        reply_u32(r, nic->mtu_field);
+        return true;
+    case OID_LINK_SPEED:
+        reply_u32(r, speed_word(nic));
+        return true;
+    case OID_MEDIA_CONNECT:
+        reply_u32(r, nic->link ? 0 : 1);
+        return true;
+    }
+    for (int i = 0; i < ARRAY_SIZE(constants); i++) {
+        if (constants[i].oid == oid) {
+            reply_u32(r, constants[i].value);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void query_oid(HvNic *nic, uint32_t oid, Reply *r)
 {
     static const uint8_t driver_version[2] = { 0x00, 0x01 };
@@ -318,26 +376,10 @@ static void query_oid(HvNic *nic, uint32_t oid, Reply *r)
     case OID_SUPPORTED_LIST:
         reply_supported(r);
         break;
-    case OID_MAX_LOOKAHEAD:
-    case OID_CUR_LOOKAHEAD:
-    case OID_MAX_FRAME_SIZE:
-        reply_u32(r, nic->mtu_field - 14);
-        break;
-    case OID_TX_BLOCK_SIZE:
-    case OID_RX_BLOCK_SIZE:
-    case OID_MAX_TOTAL_SIZE:
-        reply_u32(r, nic->mtu_field);
-        break;
-    case OID_LINK_SPEED:
-        reply_u32(r, speed_word(nic));
-        break;
     case OID_MAX_LINK_SPEED:
         stq_le_p(r->data, nic->speed * 1000000ull);
         stq_le_p(r->data + 8, nic->speed * 1000000ull);
         r->len = 16;
-        break;
-    case OID_MEDIA_CONNECT:
-        reply_u32(r, nic->link ? 0 : 1);
         break;
     case OID_VENDOR_DESCRIPTION:
         reply_bytes(r, "Emulated Hyper-V NIC.", 21);
@@ -371,13 +413,9 @@ static void query_oid(HvNic *nic, uint32_t oid, Reply *r)
         reply_offload(nic, r, &nic->offload);
         break;
     default:
-        for (int i = 0; i < ARRAY_SIZE(constants); i++) {
-            if (constants[i].oid == oid) {
-                reply_u32(r, constants[i].value);
-                return;
-            }
+        if (!query_number(nic, oid, r)) {
+            r->status = RNDIS_STATUS_NOT_SUPPORTED;
         }
-        r->status = RNDIS_STATUS_NOT_SUPPORTED;
     }
 }
 
@@ -389,6 +427,7 @@ static uint32_t set_filter(HvNic *nic, const uint8_t *in, size_t len)
         return object_error("packet filter", in, len);
     }
     nic->filter = ldl_le_p(in);
+    nic->filter_seen |= nic->filter != 0;
     return RNDIS_STATUS_OK;
 }
 
@@ -487,7 +526,7 @@ static void on_initialize(HvNic *nic, const uint8_t *msg, size_t len)
     stl_le_p(m + 32, RNDIS_MAX_PACKETS);
     stl_le_p(m + 36, 0xEFFFFFFF);
     stl_le_p(m + 40, RNDIS_ALIGN_SHIFT);
-    queue_message(nic, m, sizeof(m));
+    queue_answer(nic, m, sizeof(m));
 }
 
 static void on_halt(HvNic *nic, const uint8_t *msg, size_t len)
@@ -532,22 +571,26 @@ static void on_query(HvNic *nic, const uint8_t *msg, size_t len)
     stl_le_p(m + 16, r->len);
     stl_le_p(m + 20, 16);
     memcpy(m + 24, r->data, r->len);
-    queue_message(nic, m, 24 + r->len);
+    queue_answer(nic, m, 24 + r->len);
 }
 
 static void on_set(HvNic *nic, const uint8_t *msg, size_t len)
 {
     uint8_t m[16] = { 0 };
     const uint8_t *in;
-    uint32_t n, oid = ldl_le_p(msg + 12);
+    uint32_t n, status, oid = ldl_le_p(msg + 12);
     uint32_t old_filter = nic->filter;
 
     in = request_input(msg, len, &n);
+    status = in ? set_oid(nic, oid, in, n) : RNDIS_STATUS_INVALID_DATA;
     stl_le_p(m, RNDIS_SET | RNDIS_COMPLETE);
     stl_le_p(m + 4, sizeof(m));
     stl_le_p(m + 8, ldl_le_p(msg + 8));
-    stl_le_p(m + 12, in ? set_oid(nic, oid, in, n) : RNDIS_STATUS_INVALID_DATA);
-    queue_message(nic, m, sizeof(m));
+    stl_le_p(m + 12, status);
+    queue_answer(nic, m, sizeof(m));
+    if (oid == OID_OFFLOAD_PARAMETERS && !status) {
+        indicate_offload(nic);
+    }
     if (!old_filter && nic->filter) {
         rx_resume(nic);
     }
@@ -560,7 +603,7 @@ static void on_keepalive(HvNic *nic, const uint8_t *msg, size_t len)
     stl_le_p(m, RNDIS_KEEPALIVE | RNDIS_COMPLETE);
     stl_le_p(m + 4, sizeof(m));
     stl_le_p(m + 8, ldl_le_p(msg + 8));
-    queue_message(nic, m, sizeof(m));
+    queue_answer(nic, m, sizeof(m));
 }
 
 static void on_reset(HvNic *nic, const uint8_t *msg, size_t len)
@@ -570,7 +613,7 @@ static void on_reset(HvNic *nic, const uint8_t *msg, size_t len)
     stl_le_p(m, RNDIS_RESET | RNDIS_COMPLETE);
     stl_le_p(m + 4, sizeof(m));
     stl_le_p(m + 8, RNDIS_STATUS_NOT_SUPPORTED);
-    queue_message(nic, m, sizeof(m));
+    queue_answer(nic, m, sizeof(m));
 }
 
 static const struct {

@@ -68,11 +68,13 @@ bool rx_announce(HvChan *chan, uint32_t channel_type, const NicRange *range,
     uint32_t desc_len = 8 + 8 * n;
     g_autofree uint8_t *desc = g_malloc0(desc_len);
     uint8_t m[40] = { 0 };
-    size_t keep = nic->version >= NVSP_V61 ? 40 : 28;
+    size_t keep = nic_message_size(nic);
+    /* data may not take the room that the answer to a request was promised */
+    uint32_t spare = channel_type ? 0 : NIC_ANSWER_ROOM + RING_DESC + RING_FOOTER;
     NicRxPacket *p;
     int64_t *tid;
 
-    if (!hv_chan_room(chan, desc_len + sizeof(m))) {
+    if (!hv_chan_room(chan, desc_len + sizeof(m) + spare)) {
         return false;
     }
     stw_le_p(desc, nic->recv.id);
@@ -100,9 +102,10 @@ bool rx_announce(HvChan *chan, uint32_t channel_type, const NicRange *range,
 
 void rx_flush(HvChan *chan)
 {
+    HvNic *nic = HV_NETVSC(chan->dev);
     NicChan *nc = nic_chan(chan);
 
-    if (nc->npending && hv_chan_is_open(chan) && !chan->broken &&
+    if (nc->npending && nic->recv.gpadl && !nic->recv.revoked && hv_chan_is_open(chan) && !chan->broken &&
         rx_announce(chan, 0, nc->pending, nc->npending)) {
         nc->npending = 0;
     }
@@ -155,14 +158,29 @@ void rx_completed(HvChan *chan, HvPacket *pkt)
     g_hash_table_remove(nc->outstanding, &pkt->tid);
 }
 
-void rx_chan_closed(HvChan *chan)
+static void drop_pending(HvNic *nic, NicChan *nc)
+{
+    for (unsigned i = 0; i < nc->npending; i++) {
+        section_put(nic, nc->pending[i].section);
+    }
+    nc->npending = 0;
+}
+
+void rx_drop_pending(HvNic *nic)
+{
+    for (unsigned i = 0; i < nic->queues; i++) {
+        drop_pending(nic, &nic->nchan[i]);
+    }
+}
+
+void rx_chan_closed(HvChan *chan, bool by_guest)
 {
     HvNic *nic = HV_NETVSC(chan->dev);
     NicChan *nc = nic_chan(chan);
     GHashTableIter iter;
     gpointer p;
 
-    if (nc->rx_sections && !chan->broken) {
+    if (nc->rx_sections && by_guest) {
         hv_audit(HV_AUDIT_RX_LEFT, "channel %u closed with %u sections not returned",
                  chan->index, nc->rx_sections);
     }
@@ -171,10 +189,7 @@ void rx_chan_closed(HvChan *chan)
         release_packet(nic, nc, p);
     }
     g_hash_table_remove_all(nc->outstanding);
-    for (unsigned i = 0; i < nc->npending; i++) {
-        section_put(nic, nc->pending[i].section);
-    }
-    nc->npending = 0;
+    drop_pending(nic, nc);
 }
 
 /* --- one frame --- */
@@ -217,7 +232,9 @@ static bool filter_passes(const HvNic *nic, const uint8_t *dst)
     if (dst[0] & 1) {
         return nic->filter & (FILTER_ALL_MULTICAST | FILTER_MULTICAST);
     }
-    return nic->filter & FILTER_DIRECTED && !memcmp(dst, nic->mac, 6);
+    /* the guest may use its own address or go back to the permanent one */
+    return nic->filter & FILTER_DIRECTED &&
+           (!memcmp(dst, nic->mac, 6) || !memcmp(dst, nic->conf.macaddr.a, 6));
 }
 
 static uint32_t put_ppi(uint8_t *at, uint32_t type, uint32_t value)
@@ -258,13 +275,19 @@ static uint32_t rx_checksum_bits(const HvNic *nic, const Frame *f)
     return bits;
 }
 
+/* A tag travels beside the frame only when the guest said that it wants that. */
+static bool takes_tags_apart(const HvNic *nic, const Frame *f)
+{
+    return f->flow.tagged && nic->caps & NVSP_CAP_VLAN;
+}
+
 /* The RNDIS message of @f in @section: header and infos, then data at 256. */
 static uint32_t put_frame(HvNic *nic, uint32_t section, Frame *f)
 {
     uint8_t h[NVSP_RX_HEADROOM] = { 0 };
     uint32_t ppi = RNDIS_PACKET_HEADER, total;
     size_t keep = sizeof(h);
-    bool strip = f->flow.tagged;
+    bool strip = takes_tags_apart(nic, f);
     uint32_t len = f->len - (strip ? 4 : 0);
 
     ppi += put_ppi(h + ppi, PPI_CHECKSUM, rx_checksum_bits(nic, f));
@@ -319,7 +342,7 @@ static bool deliver(HvNic *nic, Frame *f)
     }
     nc->pending[nc->npending++] = (NicRange){ section, put_frame(nic, section, f) };
     nc->count.rx_packets++;
-    nc->count.rx_bytes += f->len - (f->flow.tagged ? 4 : 0);
+    nc->count.rx_bytes += f->len - (takes_tags_apart(nic, f) ? 4 : 0);
     qemu_bh_schedule(nic->flush_bh);
     return true;
 }
@@ -416,12 +439,13 @@ static bool parse_ipv4(const char *text, uint8_t *out)
 }
 
 /* A UDP datagram from @src to @dst, or a frame of an unknown EtherType. */
-static bool build_frame(HvNic *nic, const char *kind, const char *src,
-                        const char *dst)
+static bool build_frame(HvNic *nic, unsigned size, const char *kind,
+                        const char *src, const char *dst)
 {
     NicGenerator *g = &nic->gen;
     uint8_t *ip = g->frame + 14;
 
+    g->size = size;
     memset(g->frame, 0, sizeof(g->frame));
     memcpy(g->frame, nic->mac, 6);
     g->frame[6] = 0x02;
@@ -453,11 +477,15 @@ void rx_generate(HvNic *nic, const char *args, Error **errp)
     uint64_t count;
     unsigned size;
 
+    if (g->wanted) {
+        error_setg(errp, "frames are being generated");
+        return;
+    }
     if (n < 2 || qemu_strtou64(w[0], NULL, 0, &count) ||
         qemu_strtoui(w[1], NULL, 0, &size) || size < 14 ||
         size > nic->mtu_field ||
-        (g->size = size, !build_frame(nic, n > 2 ? w[2] : NULL, n > 3 ? w[3] : NULL,
-                                      n > 4 ? w[4] : NULL))) {
+        !build_frame(nic, size, n > 2 ? w[2] : NULL, n > 3 ? w[3] : NULL,
+                     n > 4 ? w[4] : NULL)) {
         error_setg(errp, "generate COUNT SIZE [raw | udp SOURCE DESTINATION], "
                    "size 14 to %u", nic->mtu_field);
         return;

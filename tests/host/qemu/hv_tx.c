@@ -26,6 +26,7 @@ typedef struct TxFrame {
     uint32_t len;
     bool csum, tcp, ip_header;  /* compute the transport / IPv4 header checksum */
     bool v6, lso;
+    uint32_t l3;                /* offset of the IP header */
     uint32_t l4;                /* offset of the transport header */
     uint32_t mss;
     bool tagged;
@@ -51,7 +52,7 @@ static bool section_is_busy(HvChan *chan, HvPacket *pkt, uint32_t index)
     return use->used && use->chan == chan->index && pkt->position < use->horizon;
 }
 
-void tx_published(HvChan *chan, HvPacket *pkt)
+void tx_published(HvChan *chan, HvPacket *pkt, uint64_t horizon)
 {
     HvNic *nic = HV_NETVSC(chan->dev);
     uint32_t index;
@@ -64,7 +65,7 @@ void tx_published(HvChan *chan, HvPacket *pkt)
         nic->use[index] = (NicSectionUse){
             .used = true,
             .chan = chan->index,
-            .horizon = hv_chan_horizon(chan),
+            .horizon = horizon,
         };
     }
 }
@@ -77,6 +78,9 @@ static int gather_section(HvChan *chan, HvPacket *pkt)
     uint32_t size = ldl_le_p(pkt->payload + 12);
 
     if (index == NVSP_NO_SECTION) {
+        if (size) {
+            hv_audit(HV_AUDIT_SECTION_SIZE, "%u bytes in no section", size);
+        }
         return 0;
     }
     if (nic->send.revoked) {
@@ -133,6 +137,9 @@ static int gather_ranges(HvNic *nic, HvPacket *pkt, uint32_t have, uint32_t *fir
     const uint8_t *at = pkt->desc + 8, *end = pkt->desc + pkt->desc_len;
     uint32_t ranges = pkt->desc_len >= 8 ? ldl_le_p(pkt->desc + 4) : 0;
 
+    if (pkt->desc_len >= 8 && ldl_le_p(pkt->desc)) {
+        hv_audit(HV_AUDIT_RANGE_SHAPE, "reserved word is 0x%x", ldl_le_p(pkt->desc));
+    }
     if (!ranges || ranges > RANGES_MAX) {
         hv_audit(HV_AUDIT_RANGE_COUNT, "%u ranges in %u bytes", ranges,
                  pkt->desc_len);
@@ -166,6 +173,7 @@ static int gather_ranges(HvNic *nic, HvPacket *pkt, uint32_t have, uint32_t *fir
     }
     if (at != end) {
         hv_audit(HV_AUDIT_RANGE_SHAPE, "%td bytes behind the last range", end - at);
+        return -1;
     }
     return have;
 }
@@ -188,31 +196,28 @@ static int gather(HvChan *chan, HvPacket *pkt, uint32_t *first)
 
 /* --- checking --- */
 
-static bool ppi_checksum(TxFrame *f, uint32_t value)
+static bool ppi_checksum(const HvNic *nic, TxFrame *f, uint32_t value)
 {
     uint32_t family = value & (CSUM_TX_IPV4 | CSUM_TX_IPV6);
-    uint32_t least;
+    uint32_t least, need;
 
     f->v6 = family == CSUM_TX_IPV6;
-    least = 14 + (f->v6 ? 40 : 20);
-    f->l4 = value >> 16 & 0x3FF;
+    least = f->l3 + (f->v6 ? 40 : 20);
+    f->l4 = (value >> 16 & 0x3FF) ?: least;
     f->csum = value & (CSUM_TX_TCP | CSUM_TX_UDP);
     f->tcp = value & CSUM_TX_TCP;
     f->ip_header = value & CSUM_TX_IP_HEADER;
-    if (!f->l4) {
-        f->l4 = least;
-    }
-    if ((family != CSUM_TX_IPV4 && family != CSUM_TX_IPV6) ||
-        value & CSUM_TX_RESERVED || f->l4 < least ||
-        f->l4 + (f->tcp ? 18u : 8u) > f->len ||
-        (value & CSUM_TX_TCP && value & CSUM_TX_UDP)) {
+    need = f->csum ? (f->tcp ? 18 : 8) : 0;
+    if ((family != CSUM_TX_IPV4 && family != CSUM_TX_IPV6) || !nic->can_csum ||
+        value & CSUM_TX_RESERVED || f->l4 < least || f->l4 + need > f->len ||
+        (f->v6 && f->ip_header) || (value & CSUM_TX_TCP && value & CSUM_TX_UDP)) {
         hv_audit(HV_AUDIT_RNDIS_CSUM, "0x%08x for %u bytes", value, f->len);
         return false;
     }
     return true;
 }
 
-static bool ppi_lso(TxFrame *f, uint32_t value)
+static bool ppi_lso(const HvNic *nic, TxFrame *f, uint32_t value)
 {
     uint32_t header;
 
@@ -220,8 +225,8 @@ static bool ppi_lso(TxFrame *f, uint32_t value)
     f->mss = value & 0xFFFFF;
     f->l4 = value >> 20 & 0x3FF;
     f->v6 = value >> 31;
-    if (!(value >> 30 & 1) || !f->mss || f->l4 < 14u + (f->v6 ? 40 : 20) ||
-        f->l4 + 13 > f->len) {
+    if (!(value >> 30 & 1) || !f->mss || f->l4 < f->l3 + (f->v6 ? 40 : 20) ||
+        f->l4 + 13 > f->len || !nic->can_lso || !nic->can_csum) {
         hv_audit(HV_AUDIT_RNDIS_LSO, "0x%08x for %u bytes", value, f->len);
         return false;
     }
@@ -249,7 +254,8 @@ static bool ppi_vlan(TxFrame *f, uint32_t value)
     return true;
 }
 
-static bool ppi_take(TxFrame *f, uint32_t type, const uint8_t *data, uint32_t len)
+static bool ppi_take(const HvNic *nic, TxFrame *f, uint32_t type,
+                     const uint8_t *data, uint32_t len)
 {
     bool known = type == PPI_CHECKSUM || type == PPI_LSO || type == PPI_VLAN;
 
@@ -259,9 +265,9 @@ static bool ppi_take(TxFrame *f, uint32_t type, const uint8_t *data, uint32_t le
     }
     switch (type) {
     case PPI_CHECKSUM:
-        return ppi_checksum(f, ldl_le_p(data));
+        return ppi_checksum(nic, f, ldl_le_p(data));
     case PPI_LSO:
-        return ppi_lso(f, ldl_le_p(data));
+        return ppi_lso(nic, f, ldl_le_p(data));
     case PPI_VLAN:
         return ppi_vlan(f, ldl_le_p(data));
     default:
@@ -269,8 +275,24 @@ static bool ppi_take(TxFrame *f, uint32_t type, const uint8_t *data, uint32_t le
     }
 }
 
-static bool parse_ppis(TxFrame *f, const uint8_t *at, uint32_t left)
+/* The IPv4 header that we are to fill in must be all there. */
+static bool ip_header_is_whole(const TxFrame *f)
 {
+    unsigned header = (f->data[f->l3] & 15) * 4;
+
+    if (f->v6 || !(f->lso || f->ip_header) ||
+        (f->data[f->l3] >> 4 == 4 && header >= 20 && f->l3 + header <= f->l4)) {
+        return true;
+    }
+    hv_audit(f->lso ? HV_AUDIT_RNDIS_LSO : HV_AUDIT_RNDIS_CSUM,
+             "IPv4 header of %u bytes, transport at %u", header, f->l4);
+    return false;
+}
+
+static bool parse_ppis(const HvNic *nic, TxFrame *f, const uint8_t *at,
+                       uint32_t left)
+{
+    const uint64_t both = 1 << PPI_CHECKSUM | 1 << PPI_LSO;
     uint64_t seen = 0;
 
     while (left) {
@@ -294,16 +316,20 @@ static bool parse_ppis(TxFrame *f, const uint8_t *at, uint32_t left)
             return false;
         }
         seen |= type < 64 ? 1ull << type : 0;
-        if (!ppi_take(f, type, at + data, size - data)) {
+        if ((seen & both) == both) {
+            hv_audit(HV_AUDIT_RNDIS_LSO, "checksum info beside LSO");
+            return false;
+        }
+        if (!ppi_take(nic, f, type, at + data, size - data)) {
             return false;
         }
         at += size;
         left -= size;
     }
-    return true;
+    return ip_header_is_whole(f);
 }
 
-static bool check_offsets(const uint8_t *m, uint32_t len, const HvNic *nic)
+static bool check_offsets(const uint8_t *m, uint32_t len)
 {
     uint32_t at = ldl_le_p(m + 8), bytes = ldl_le_p(m + 12);
     uint32_t ppi = ldl_le_p(m + 28), ppi_bytes = ldl_le_p(m + 32);
@@ -344,16 +370,17 @@ static bool parse_packet(HvNic *nic, uint8_t *m, uint32_t len, TxFrame *f)
     uint32_t at, limit = nic->mtu_field;
     NicFlow flow;
 
-    if (!check_offsets(m, len, nic)) {
+    if (!check_offsets(m, len)) {
         return false;
     }
     at = 8 + ldl_le_p(m + 8);
     *f = (TxFrame){ .data = m + at, .len = ldl_le_p(m + 12) };
+    flow_parse(f->data, f->len, &flow);
+    f->l3 = flow.tagged ? 18 : 14;
     if (ldl_le_p(m + 32) &&
-        !parse_ppis(f, m + 8 + ldl_le_p(m + 28), ldl_le_p(m + 32))) {
+        !parse_ppis(nic, f, m + 8 + ldl_le_p(m + 28), ldl_le_p(m + 32))) {
         return false;
     }
-    flow_parse(f->data, f->len, &flow);
     if (flow.tagged) {
         hv_audit(HV_AUDIT_INFRAME_VLAN, "tag 0x%04x in the frame", flow.vlan);
         limit += 4;
@@ -385,9 +412,10 @@ static int parse_batch(HvNic *nic, uint32_t len, uint32_t first, TxFrame *frames
         uint8_t *m = nic->scratch + at;
         uint32_t left = len - at, own = left >= 8 ? ldl_le_p(m + 4) : 0;
         size_t keep = left;
+        bool keep_it = true;
 
         if (left >= 8) {
-            hv_mangle(HV_G2H, HV_LAYER_RNDIS, 0, ldl_le_p(m), m, &keep);
+            keep_it = hv_mangle(HV_G2H, HV_LAYER_RNDIS, 0, ldl_le_p(m), m, &keep);
             own = ldl_le_p(m + 4);
         }
         if (own < RNDIS_PACKET_HEADER || own > left) {
@@ -417,7 +445,7 @@ static int parse_batch(HvNic *nic, uint32_t len, uint32_t first, TxFrame *frames
             hv_audit(HV_AUDIT_RNDIS_SPLIT, "first range has %u bytes, header %u",
                      first, header_length(m));
         }
-        n++;
+        n += keep_it;
         at += own;
     }
     return n;
@@ -442,12 +470,12 @@ static void prepare_lso(TxFrame *f, struct virtio_net_hdr *h)
     uint8_t *l4 = f->data + f->l4;
     unsigned header = f->l4 + (l4[12] >> 4) * 4;
     uint32_t sum = lduw_be_p(l4 + 16) + (f->len - f->l4);
-    uint8_t *ip = f->data + 14;
+    uint8_t *ip = f->data + f->l3;
 
     if (f->v6) {
-        stw_be_p(ip + 4, f->len - 14 - 40);
+        stw_be_p(ip + 4, f->len - f->l3 - 40);
     } else {
-        stw_be_p(ip + 2, f->len - 14);
+        stw_be_p(ip + 2, f->len - f->l3);
         fix_ip_header(ip);
     }
     while (sum >> 16) {
@@ -474,7 +502,7 @@ static void prepare(HvNic *nic, TxFrame *f, struct virtio_net_hdr *h)
     if (f->lso) {
         prepare_lso(f, h);
     } else if (f->ip_header) {
-        fix_ip_header(f->data + 14);
+        fix_ip_header(f->data + f->l3);
     }
     if (f->csum && nic->vnet_len) {
         h->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
@@ -531,7 +559,7 @@ static uint32_t data_message(HvChan *chan, uint32_t len, uint32_t first)
     if (n < 0) {
         return NVSP_STATUS_FAIL;
     }
-    if (!nic->filter) {
+    if (!nic->filter_seen) {
         hv_audit(HV_AUDIT_BEFORE_FILTER, "%d packets on channel %u", n, chan->index);
     }
     for (int i = 0; i < n; i++) {

@@ -27,7 +27,7 @@
 #include "hv_wire.h"
 #include "hv_wirelog.h"
 
-/* How long the host takes to look after a doorbell, in guest instructions. */
+/* How long the host takes to look after a doorbell, in guest time. */
 #define ICOUNT_LATENCY_NS       50000
 #define INCOMING_MAX            16      /* as a message port has, 1.1 */
 #define OUTGOING_MAX            1024
@@ -37,7 +37,6 @@
 #define RING_PAGES_MIN          4       /* two pages each side */
 
 typedef struct Message {
-    uint32_t conn;
     size_t len;
     uint8_t data[HV_MESSAGE_PAYLOAD];
 } Message;
@@ -101,11 +100,6 @@ static bool version_known(uint32_t word)
     return false;
 }
 
-uint32_t hv_vmbus_protocol(void)
-{
-    return bridge->protocol;
-}
-
 /* --- messages to the guest --- */
 
 static void deliver(void *opaque)
@@ -151,6 +145,36 @@ static void post_words(uint32_t type, unsigned n, const uint32_t *words)
 #define POST(type, ...) \
     post_words(type, ARRAY_SIZE(((uint32_t[]){ __VA_ARGS__ })), \
                (uint32_t[]){ __VA_ARGS__ })
+
+/*
+ * The channel that a message speaks of.  NULL when it was rescinded, which is
+ * nobody's fault, and when there never was one, which is named.
+ */
+static HvChan *message_chan(uint32_t relid)
+{
+    if (relid <= VMBUS_MAX_RELID && bridge->relid[relid].used) {
+        return bridge->relid[relid].chan;
+    }
+    hv_audit(HV_AUDIT_VMBUS_RELID, "message for relid %u", relid);
+    return NULL;
+}
+
+/*
+ * Doorbells and messages come on different ways.  What the guest put into the
+ * ring before it posted a message about the channel counts before the message.
+ */
+static void chan_drain(HvChan *chan)
+{
+    uint64_t before;
+
+    while (chan && hv_chan_is_open(chan) && !chan->broken) {
+        before = chan->in.total;
+        HV_DEVICE_GET_CLASS(chan->dev)->work(chan);
+        if (chan->in.total == before) {
+            return;             /* empty, or it has to wait for room */
+        }
+    }
+}
 
 /* --- GPADLs --- */
 
@@ -273,6 +297,10 @@ static void msg_gpadl_header(const uint8_t *m, size_t len)
     uint32_t npages = bytes / 8 - 1;
     HvGpadl *g;
 
+    if (!message_chan(relid)) {
+        POST(VMBUS_GPADL_CREATED, relid, id, VMBUS_STATUS_FAILED);
+        return;
+    }
     if (ranges != 1 || offset || bytes < 16 || bytes % 8 ||
         count != npages * HV_PAGE_SIZE || len < 28) {
         hv_audit(HV_AUDIT_GPADL_SHAPE,
@@ -282,7 +310,8 @@ static void msg_gpadl_header(const uint8_t *m, size_t len)
         return;
     }
     if (gpadl_find(id) || bridge->gpadl_count >= GPADL_MAX) {
-        hv_audit(HV_AUDIT_GPADL_ID, "GPADL 0x%x is in use", id);
+        hv_audit(HV_AUDIT_GPADL_ID, "GPADL 0x%x is in use, or one of too many",
+                 id);
         POST(VMBUS_GPADL_CREATED, relid, id, VMBUS_STATUS_FAILED);
         return;
     }
@@ -309,36 +338,40 @@ static void msg_gpadl_body(const uint8_t *m, size_t len)
     gpadl_take_pfns(g, m + 16, len - 16, GPADL_BODY_PFNS);
 }
 
-static bool is_open_ring(HvGpadl *g)
+/*
+ * May the guest take @g back now?  A ring goes after its channel, always.  A
+ * buffer must be revoked first; from 4.0 on it also goes after the close
+ * (disagreement D7), which other drivers than ours are only told.
+ */
+static void check_teardown(HvGpadl *g, HvChan *chan)
 {
-    HvChan *chan = bridge->relid[g->relid].chan;
-
-    return chan && hv_chan_is_open(chan) && chan->rings == g;
+    if (!chan || !hv_chan_is_open(chan)) {
+        return;
+    }
+    if (chan->rings == g) {
+        hv_audit(HV_AUDIT_GPADL_IN_USE, "GPADL 0x%x is the ring of an open channel",
+                 g->id);
+        hv_chan_break(chan);
+    } else if (HV_DEVICE_GET_CLASS(chan->dev)->uses(chan->dev, g)) {
+        hv_audit(HV_AUDIT_GPADL_IN_USE, "GPADL 0x%x is a buffer not revoked", g->id);
+    } else if (g->refs > 1 && bridge->protocol >= VMBUS_V4_0) {
+        hv_audit(HV_AUDIT_TEARDOWN_ORDER, "GPADL 0x%x before the channel is closed",
+                 g->id);
+    }
 }
 
 static void msg_gpadl_teardown(const uint8_t *m, size_t len)
 {
-    uint32_t id = ldl_le_p(m + 12);
+    uint32_t relid = ldl_le_p(m + 8), id = ldl_le_p(m + 12);
     HvGpadl *g = gpadl_find(id);
 
-    if (!g) {
-        hv_audit(HV_AUDIT_GPADL_ID, "teardown of unknown GPADL 0x%x", id);
-    } else {
-        HvChan *chan = bridge->relid[g->relid].chan;
-
-        /*
-         * A ring goes after its channel, always.  A buffer may go before the
-         * close below 4.0 (disagreement D7).
-         */
-        if (is_open_ring(g) || (bridge->protocol >= VMBUS_V4_0 && chan &&
-                                hv_chan_is_open(chan))) {
-            hv_audit(HV_AUDIT_GPADL_IN_USE, "GPADL 0x%x of open channel %u", id,
-                     g->relid);
-        }
-        if (is_open_ring(g)) {
-            hv_chan_break(chan);
-        }
+    if (g && g->relid == relid) {
+        chan_drain(bridge->relid[relid].chan);
+        check_teardown(g, bridge->relid[relid].chan);
         gpadl_drop(g);
+    } else if (g || message_chan(relid)) {
+        hv_audit(HV_AUDIT_GPADL_ID, "teardown of GPADL 0x%x with relid %u", id,
+                 relid);
     }
     POST(VMBUS_GPADL_TORNDOWN, id);
 }
@@ -368,18 +401,18 @@ void hv_chan_break(HvChan *chan)
 {
     if (!chan->broken) {
         chan->broken = true;
-        warn_report("channel %u (relid %u) stopped: the guest broke the protocol",
+        warn_report_once("channel %u (relid %u) stopped: the guest broke the protocol",
                     chan->index, chan->relid);
     }
 }
 
-/* Lets go of the rings; the device hears of it first. */
-static void chan_close(HvChan *chan)
+/* Lets go of the rings; the device hears of it first, and whose wish it was. */
+static void chan_close(HvChan *chan, bool by_guest)
 {
     if (!hv_chan_is_open(chan)) {
         return;
     }
-    HV_DEVICE_GET_CLASS(chan->dev)->closed(chan);
+    HV_DEVICE_GET_CLASS(chan->dev)->closed(chan, by_guest);
     chan->state = HV_CHAN_OFFERED;
     chan->broken = false;
     qemu_bh_cancel(chan->worker);
@@ -393,7 +426,7 @@ static void chan_close(HvChan *chan)
 /* Back to the state before the offer.  The relid may outlive this. */
 static void chan_withhold(HvChan *chan)
 {
-    chan_close(chan);
+    chan_close(chan, false);
     if (chan->state != HV_CHAN_WITHHELD) {
         bridge->relid[chan->relid].chan = NULL;
         chan->state = HV_CHAN_WITHHELD;
@@ -436,7 +469,7 @@ void hv_chan_offer(HvChan *chan)
     }
     chan->relid = relid_alloc(chan);
     if (!chan->relid) {
-        warn_report("no channel id left for channel %u", chan->index);
+        warn_report_once("no channel id left for channel %u", chan->index);
         return;
     }
     chan->state = HV_CHAN_OFFERED;
@@ -449,18 +482,6 @@ void hv_chan_offer(HvChan *chan)
     stw_le_p(m + 190, 1);
     stl_le_p(m + 192, HV_CONN_EVENT_BASE + chan->relid);
     post(m, sizeof(m));
-}
-
-/* The channel a message speaks of; NULL (named) when there is none. */
-static HvChan *message_chan(uint32_t relid, bool may_be_rescinded)
-{
-    if (relid <= VMBUS_MAX_RELID && bridge->relid[relid].used) {
-        if (bridge->relid[relid].chan || may_be_rescinded) {
-            return bridge->relid[relid].chan;
-        }
-    }
-    hv_audit(HV_AUDIT_VMBUS_RELID, "message for relid %u", relid);
-    return NULL;
 }
 
 static void ring_init(HvRing *r, HvGpadl *g, uint32_t first, uint32_t end)
@@ -490,7 +511,7 @@ static void msg_open(const uint8_t *m, size_t len)
 {
     uint32_t relid = ldl_le_p(m + 8), open_id = ldl_le_p(m + 12);
     uint32_t vp = ldl_le_p(m + 20), split = ldl_le_p(m + 24);
-    HvChan *chan = message_chan(relid, true);
+    HvChan *chan = message_chan(relid);
     const char *why = "rescinded";
     HvGpadl *g = NULL;
 
@@ -511,6 +532,7 @@ static void msg_open(const uint8_t *m, size_t len)
     ring_init(&chan->in, g, 0, split);
     ring_init(&chan->out, g, split, g->npages);
     stl_le_p(chan->out.ctl + RING_FEATURES, 1);
+    chan->out_want = 0;
     chan->state = HV_CHAN_OPEN;
     POST(VMBUS_OPEN_RESULT, relid, open_id, 0);
     HV_DEVICE_GET_CLASS(chan->dev)->opened(chan);
@@ -519,7 +541,7 @@ static void msg_open(const uint8_t *m, size_t len)
 
 static void msg_close(const uint8_t *m, size_t len)
 {
-    HvChan *chan = message_chan(ldl_le_p(m + 8), true);
+    HvChan *chan = message_chan(ldl_le_p(m + 8));
 
     if (!chan) {
         return;                 /* CLOSE of a rescinded channel is legal */
@@ -528,7 +550,8 @@ static void msg_close(const uint8_t *m, size_t len)
         hv_audit(HV_AUDIT_CLOSE_STATE, "relid %u", chan->relid);
         return;
     }
-    chan_close(chan);
+    chan_drain(chan);
+    chan_close(chan, true);
     /* with the primary its subchannels go; they are offered afresh on demand */
     for (unsigned i = 1; chan->index == 0 && i < chan->dev->nchans; i++) {
         hv_chan_rescind(&chan->dev->chan[i]);
@@ -551,7 +574,7 @@ static void msg_released(const uint8_t *m, size_t len)
 static void msg_modify(const uint8_t *m, size_t len)
 {
     uint32_t relid = ldl_le_p(m + 8), vp = ldl_le_p(m + 12);
-    HvChan *chan = message_chan(relid, true);
+    HvChan *chan = message_chan(relid);
     bool ok = chan && hv_chan_is_open(chan) &&
               (vp == UINT32_MAX || hv_vp_exists(vp));
 
@@ -697,6 +720,7 @@ static void handle(Message *m)
     if (!hv_mangle(HV_G2H, HV_LAYER_VMBUS, 0, type, m->data, &m->len)) {
         return;
     }
+    type = ldl_le_p(m->data);
     hv_wirelog_bytes("vmbus g2h", 0, type, m->data, m->len);
     if (message_is_legal(type, m->len)) {
         messages[type].handle(m->data, m->len);
@@ -715,6 +739,18 @@ static void incoming(void *opaque)
     }
 }
 
+/* After an agreement there is one right port (1.1); contact may use any. */
+static void check_port(uint32_t conn, uint32_t type)
+{
+    uint32_t right = bridge->protocol >= VMBUS_V5_0 ? HV_CONN_MESSAGE_OWN
+                                                    : HV_CONN_MESSAGE_V1;
+
+    if (bridge->protocol && type != VMBUS_CONTACT && conn != right) {
+        hv_audit(HV_AUDIT_HYPERCALL, "message type %u to port %u, not %u", type, conn,
+                 right);
+    }
+}
+
 static bool port_exists(uint32_t conn)
 {
     if (conn == HV_CONN_MESSAGE_V1) {
@@ -727,10 +763,18 @@ static bool port_exists(uint32_t conn)
 static uint16_t on_post_message(uint32_t conn, uint32_t type,
                                 const uint8_t *payload, uint32_t len)
 {
+    uint32_t word;
     Message *m;
 
     if (!port_exists(conn)) {
         return HV_STATUS_INVALID_CONNECTION;
+    }
+    word = len >= 4 ? ldl_le_p(payload) : 0;
+    check_port(conn, word);
+    if (word == VMBUS_CONTACT || word == VMBUS_UNLOAD) {
+        /* nobody may be left to read what was for the kernel before */
+        drop_messages(&bridge->incoming);
+        drop_messages(&bridge->outgoing);
     }
     if (g_queue_get_length(&bridge->incoming) >= INCOMING_MAX) {
         return HV_STATUS_NO_BUFFERS;
@@ -740,7 +784,6 @@ static uint16_t on_post_message(uint32_t conn, uint32_t type,
         return HV_STATUS_INVALID_INPUT;
     }
     m = g_new0(Message, 1);
-    m->conn = conn;
     m->len = len;
     memcpy(m->data, payload, len);
     g_queue_push_tail(&bridge->incoming, m);

@@ -39,7 +39,7 @@ typedef struct HvRing {
     uint8_t **page;             /* data pages */
     uint32_t size;              /* bytes of data */
     uint32_t index;             /* our own index; never read back */
-    uint64_t total;             /* bytes ever consumed or produced */
+    uint64_t total;             /* bytes ever consumed */
 } HvRing;
 
 /* A packet from the guest; descriptor and payload are a private copy. */
@@ -79,6 +79,7 @@ struct HvChan {
     uint32_t pending_pop;       /* ring bytes of the packet last peeked at */
     QEMUBH *worker;
     QEMUTimer *late_worker;     /* instead of it, under -icount */
+    uint32_t out_want;          /* room that somebody waits for, 0 = nobody */
     bool broken;                /* a protocol error: mute until closed */
     HvChanCounters count;
 };
@@ -99,8 +100,10 @@ struct HvDeviceClass {
     DeviceRealize realize;      /* sets nchans */
     /* a channel was opened, is about to lose its rings, has work */
     void (*opened)(HvChan *chan);
-    void (*closed)(HvChan *chan);
+    void (*closed)(HvChan *chan, bool by_guest);
     void (*work)(HvChan *chan);
+    /* would the device still touch this memory */
+    bool (*uses)(HvDevice *dev, HvGpadl *gpadl);
     /* the guest takes memory back; let go of it */
     void (*torn)(HvDevice *dev, HvGpadl *gpadl);
 };
@@ -132,8 +135,7 @@ static inline bool hv_chan_is_open(const HvChan *chan)
 /* hv_chan_begin, hv_chan_end: bracket around taking packets; end is true when
  * more arrived meanwhile. */
 void hv_chan_begin(HvChan *chan);
-bool hv_chan_end(HvChan *chan, uint32_t free_before);
-uint32_t hv_chan_in_free(HvChan *chan);
+bool hv_chan_end(HvChan *chan, uint64_t total_at_begin);
 
 /* hv_chan_peek: the next packet; false when there is none or the ring is broken. */
 bool hv_chan_peek(HvChan *chan, HvPacket *pkt);
@@ -170,8 +172,5 @@ static inline uint64_t hv_gpadl_bytes(const HvGpadl *gpadl)
 {
     return (uint64_t)gpadl->npages * 4096;
 }
-
-/* hv_vmbus_protocol: the VMBus version agreed on. */
-uint32_t hv_vmbus_protocol(void);
 
 #endif

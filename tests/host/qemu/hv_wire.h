@@ -101,7 +101,6 @@ enum {
     NVSP_RNDIS = 107,
     NVSP_RNDIS_COMPLETE = 108,
     NVSP_NDIS_CONFIG = 125,
-    NVSP_VF_ASSOCIATION = 128,
     NVSP_SWITCH_PATH = 129,
     NVSP_OID_QUERY = 131,
     NVSP_OID_QUERY_COMPLETE = 132,
@@ -113,7 +112,8 @@ enum {
 #define NVSP_STATUS_OK                  1
 #define NVSP_STATUS_FAIL                2
 #define NVSP_NO_SECTION                 0xFFFFFFFFu
-#define NVSP_CAP_RSC                    (1u << 7)
+#define NVSP_CAP_VLAN                   (1u << 3)
+#define NVSP_CAP_TEAMING                (1u << 5)
 #define NVSP_MDL_CHAIN                  34
 #define NVSP_RX_HEADROOM                256
 #define NVSP_RX_TAILROOM                36

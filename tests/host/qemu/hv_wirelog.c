@@ -22,11 +22,6 @@ bool hv_wirelog_open(const char *path, Error **errp)
     return true;
 }
 
-bool hv_wirelog_active(void)
-{
-    return log_file != NULL;
-}
-
 void hv_wirelog(const char *fmt, ...)
 {
     va_list ap;

@@ -10,9 +10,6 @@
 /* hv_wirelog_open: log to @path from now on; NULL closes.  False with @errp. */
 bool hv_wirelog_open(const char *path, Error **errp);
 
-/* hv_wirelog_active: is anybody listening; saves the work of formatting. */
-bool hv_wirelog_active(void);
-
 /* hv_wirelog: write one line. */
 void hv_wirelog(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
