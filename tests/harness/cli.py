@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line of tests/run."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+import cache
+import cost
+import demo
+import emulator
+import packages
+import sandbox
+import scenarios
+import vm
+from common import HARNESS, Stop, note, usage
+
+EPILOG = """
+A scenario runs in a guest; see tests/scenarios. Exit status: 0 only when nothing failed, 2 for
+bad input. The cache is in ${XDG_CACHE_HOME:-~/.cache}/hv_netvsc. HV_QEMU=PATH uses that emulator
+instead of building one.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise usage(f"{message} (see {self.prog} --help)")
+
+
+def _parser():
+    parser = Parser(
+        prog="tests/run",
+        usage="tests/run [COMMAND] [OPTION]... [NAME...]",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Boots guests on an emulated Hyper-V host and runs tests in them.",
+    )
+    commands = parser.add_subparsers(
+        dest="command", prog="tests/run", metavar="COMMAND", title="commands (default: all layers)"
+    )
+    for name, text in (
+        ("guest", "scenarios on our driver"),
+        ("stock", "scenarios on Debian's own driver"),
+        ("host", "tests of the emulated host itself"),
+    ):
+        run = commands.add_parser(
+            name,
+            help=text,
+            usage=f"tests/run {name} [OPTION]... [NAME...]",
+            description=f"Runs {text}. NAME is a scenario or the prefix of several.",
+        )
+        _run_options(run)
+    boot = commands.add_parser(
+        "boot",
+        help="run a command in one fresh guest",
+        usage="tests/run boot [OPTION]... -- COMMAND...",
+    )
+    _boot_options(boot)
+    commands.add_parser("demo", help="load, ping, move 100 MB each way, print a table")
+    cost_parser = commands.add_parser("cost", help="guest instructions per packet")
+    cost_parser.add_argument("--driver", choices=("ours", "stock"), default="stock")
+    cost_parser.add_argument("--kernel", choices=packages.KERNELS, default=packages.KERNELS[0])
+    commands.add_parser("list", help="the scenarios and their times")
+    return parser
+
+
+def _run_options(run):
+    run.add_argument("names", nargs="*", metavar="NAME")
+    run.add_argument("--kernel", choices=packages.KERNELS, help="only on this one")
+    run.add_argument(
+        "--nvsp", choices=emulator.NVSP, help="only with this one as the host's highest"
+    )
+    run.add_argument("--allow-violations", action="store_true", help="do not fail for them")
+
+
+def _boot_options(boot):
+    boot.description = (
+        "Runs COMMAND as root in a fresh guest, when its interface is up. stdout is COMMAND's. "
+        "Exit status: COMMAND's, 124 out of time, 125 harness, guest panic, kernel warning or "
+        "violation."
+    )
+    boot.epilog = (
+        "In the guest: IFACE ADDR4 ADDR6 PEER4 PEER6 PEER_MAC are set; `peer CMD...` runs CMD at "
+        "the other end of the wire; `host VERB...` asks the emulator; /src is the checkout, "
+        "read-only."
+    )
+    boot.add_argument(
+        "--driver", choices=("ours", "stock"), default="ours", help="(ours is not there yet: stock)"
+    )
+    boot.add_argument(
+        "--kernel",
+        choices=packages.KERNELS,
+        default=packages.KERNELS[0],
+        help="default %(default)s",
+    )
+    boot.add_argument("--cpus", type=int, default=4, metavar="N", help="1 to 8, default 4")
+    boot.add_argument(
+        "--queues", type=int, metavar="N", help="that the host offers, 1 to 64, default 4"
+    )
+    boot.add_argument(
+        "--nvsp", choices=emulator.NVSP, default="6.1", help="the host's highest, default 6.1"
+    )
+    boot.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the emulated NIC, or vmbus.KEY=VALUE of the bus",
+    )
+    boot.add_argument("--share", metavar="DIR", help="is /share in the guest, writable")
+    boot.add_argument("--timeout", type=float, default=300, metavar="S", help="of all, default 300")
+    boot.add_argument("--allow-violations", action="store_true", help="print them, but do not fail")
+    boot.add_argument(
+        "--verbose", action="store_true", help="the guest's console on stderr at the end"
+    )
+    boot.add_argument("--no-load", action="store_true", help="leave the NIC's driver alone")
+    boot.add_argument("--icount", action="store_true", help=argparse.SUPPRESS)
+    boot.add_argument("--cpu", help=argparse.SUPPRESS)
+    boot.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+
+
+def _settings(words):
+    settings = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise usage(f"--host {word}: not KEY=VALUE")
+        settings[key] = value
+    return settings
+
+
+def _boot(args):
+    words = args.words[1:] if args.words[:1] == ["--"] else args.words
+    if not words:
+        raise usage("boot: no COMMAND given (see tests/run boot --help)")
+    if not 1 <= args.cpus <= 8:
+        raise usage(f"--cpus {args.cpus}: not 1 to 8")
+    queues = args.queues if args.queues is not None else min(args.cpus, 4)
+    if not 1 <= queues <= 64:
+        raise usage(f"--queues {queues}: not 1 to 64")
+    if args.share and not os.path.isdir(args.share):
+        raise usage(f"--share {args.share}: no such directory")
+    share = os.path.realpath(args.share) if args.share else None
+    host = _settings(args.host)
+    if args.driver == "ours":
+        note("tests/run: there is no driver of ours yet: using stock")
+    files = _prepare([args.kernel], host)[args.kernel]
+    settings = dict(
+        kernel=args.kernel,
+        load=not args.no_load,
+        cpus=args.cpus,
+        queues=queues,
+        nvsp=args.nvsp,
+        host=host,
+        icount=args.icount,
+        cpu=args.cpu,
+    )
+    return sandbox.contained(
+        lambda: _boot_inside(args, words, files, share, settings), network=True
+    )
+
+
+def _prepare(kernels, host=None, required=True):
+    """Fill the caches; the files of each kernel. Contained, so that an interrupt leaves no process.
+
+    Not required: do without namespaces where they are not allowed.
+    """
+    if os.geteuid():
+        raise usage("not root: namespaces, taps and file ownership in images need it")
+
+    reader, writer = os.pipe()
+
+    def fill():
+        files = {series: packages.guest(series) for series in kernels}
+        with open(writer, "w", encoding="utf-8") as f:
+            json.dump({"files": files, "emulator": emulator.path()}, f)
+
+    status = sandbox.contained(fill, network=False, required=required)
+    os.close(writer)
+    if os.path.isdir(cache.directory()):
+        cache.sweep()
+    if status:
+        raise SystemExit(status)
+    with open(reader, encoding="utf-8") as f:
+        result = json.load(f)
+    emulator.use(result["emulator"])
+    emulator.check_settings(host or {})
+    return result["files"]
+
+
+def _report_violations(guest, allow):
+    """Print the audit; True if it must fail the run."""
+    failed = False
+    for item in guest.audit():
+        note(
+            f"{item['class']}: {item['kind']} (section {item['section']}), {item['count']} times; "
+            f"first: {item['first']}"
+        )
+        failed |= item["class"] == "violation" and not allow
+    return failed
+
+
+def _boot_inside(args, words, files, share, settings):
+    network = vm.tap_network()
+    guest = None
+    started = time.monotonic()
+    try:
+        guest = vm.boot(files, network, share=share, timeout=args.timeout, **settings)
+        note(f"tests/run: {files['release']} is up after {guest.boot_seconds:.1f} s")
+
+        def write(stream, data):
+            stream.buffer.write(data)
+            stream.buffer.flush()
+
+        status = guest.start(
+            words, (lambda d: write(sys.stdout, d), lambda d: write(sys.stderr, d))
+        )()
+        failed = _report_violations(guest, args.allow_violations)
+        for line in guest.console.new_warnings():
+            note(f"tests/run: the guest's kernel warns: {line}")
+            failed = True
+        if failed:
+            status = HARNESS
+    except Stop as e:
+        note(f"tests/run: {e} ({time.monotonic() - started:.0f} s)")
+        status = e.status
+    console, log = vm.last_logs()
+    if status >= 124 or args.verbose:
+        note(
+            "---- console\n" + (console if args.verbose else "\n".join(console.splitlines()[-40:]))
+        )
+        note("---- emulator\n" + log.strip() + "\n----")
+    if guest:
+        guest.close()
+    return status
+
+
+def _run(args):
+    if args.command == "guest":
+        note("tests/run: there is no driver of ours yet: using stock")
+    found = scenarios.load_all("stock")
+    layers = {"host": ("host",), None: ("host", "guest")}.get(args.command, ("guest",))
+    groups = []
+    for layer in layers:
+        chosen = scenarios.choose(
+            [s for s in found if s.layer == layer], args.names if args.command else []
+        )
+        groups += scenarios.group(chosen, *_restrictions(args))
+    if not args.command:
+        scenarios.check_budget(groups)
+    elif not groups:
+        raise usage("nothing to run: no scenario fits these options")
+    files = _prepare(sorted({g.spec.kernel for g in groups}))
+    for g in groups:
+        emulator.check_settings(g.spec.host)
+    allow = args.command and args.allow_violations
+    return sandbox.contained(lambda: _run_inside(groups, files, allow), network=True)
+
+
+def _restrictions(args):
+    """(kernels, NVSP versions) that the options leave."""
+    if not args.command:
+        return packages.KERNELS, emulator.NVSP
+    return ([args.kernel] if args.kernel else packages.KERNELS), (
+        [args.nvsp] if args.nvsp else emulator.NVSP
+    )
+
+
+def _run_inside(groups, files, allow):
+    counts = scenarios.Runner(files, allow).run(groups)
+    print(f"{counts['ok']} passed, {counts['FAIL']} failed, {counts['skip']} skipped", flush=True)
+    return 1 if counts["FAIL"] or not counts["ok"] else 0
+
+
+def _list(_args):
+    for s in scenarios.load_all("stock"):
+        print(f"{s.layer:6} {s.name:20} {s.seconds:4.0f} s x {len(s.specs)}  {s.title}")
+    return 0
+
+
+def _demo(_args):
+    files = _prepare([packages.KERNELS[0]], required=False)[packages.KERNELS[0]]
+    return demo.run(files)
+
+
+def _cost(args):
+    files = _prepare([args.kernel])[args.kernel]
+    return sandbox.contained(lambda: cost.run(files, args.kernel, args.driver), network=True)
+
+
+COMMANDS = {
+    None: _run,
+    "guest": _run,
+    "stock": _run,
+    "host": _run,
+    "boot": _boot,
+    "list": _list,
+    "demo": _demo,
+    "cost": _cost,
+}
+
+
+def main(argv):
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        args = _parser().parse_args(argv)
+        return COMMANDS[args.command](args)
+    except Stop as e:
+        note(f"tests/run: {e}")
+        return e.status
+    except KeyboardInterrupt:
+        return 130

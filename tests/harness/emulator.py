@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The emulator: where it is, what it can be told, and its command line."""
+
+import functools
+import os
+import re
+import subprocess
+
+from common import TESTS, Stop, note, usage
+
+DIRS = ("/usr/share/qemu", "/usr/share/seabios")
+CPU = "max"
+INSTANCE = "7d3c1b9a-2f64-4e55-9c0e-1a2b3c4d5e6f"
+GUEST_MAC = "00:15:5d:01:02:03"
+NVSP = ("5", "6", "6.1")
+VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
+
+
+_path = None
+
+
+def use(found):
+    """What path() answers from now on."""
+    global _path
+    _path = found
+
+
+def path():
+    """The emulator: $HV_QEMU, or the one that tests/host/build makes."""
+    if not _path:
+        use(_find())
+    return _path
+
+
+def _find():
+    own = os.environ.get("HV_QEMU")
+    if own:
+        if not os.access(own, os.X_OK):
+            raise usage(f"HV_QEMU={own} cannot be executed")
+        return own
+    try:
+        done = subprocess.run(
+            [f"{TESTS}/host/build"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
+    except OSError as e:
+        raise Stop(f"tests/host/build: {e.strerror}") from None
+    lines = done.stdout.decode().strip().splitlines()
+    if done.returncode or not lines:
+        raise Stop("the emulator cannot be built (its reason is above)", done.returncode or 125)
+    return lines[-1]
+
+
+@functools.lru_cache(None)
+def properties(device):
+    """The names of a device's properties; None if this emulator has no such device."""
+    done = subprocess.run(
+        [path(), "-device", f"{device},help"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    text = done.stdout.decode()
+    names = frozenset(re.findall(r"^\s+([\w.-]+)=<", text, re.MULTILINE))
+    return names or None
+
+
+def has_netvsc():
+    return properties("hv-netvsc") is not None
+
+
+def check_settings(settings):
+    """settings: KEY=VALUE of --host, as a dict."""
+    if settings and not has_netvsc():
+        raise usage(f"{path()} has no hv-netvsc: it takes no --host")
+    for key in settings:
+        device, name = ("vmbus-bridge", key[6:]) if key.startswith("vmbus.") else ("hv-netvsc", key)
+        if name not in properties(device):
+            raise usage(f"--host {key}: {device} has no such setting")
+
+
+def virtiofsd():
+    for name in VIRTIOFSD:
+        if os.access(name, os.X_OK):
+            return name
+    raise usage("virtiofsd is not installed: run tests/setup")
+
+
+def _join(first, options):
+    return ",".join([first, *(f"{k}={v}".replace(",", ",,") for k, v in options.items())])
+
+
+def nic_devices(spec):
+    if not has_netvsc():
+        note("tests/run: this emulator has no hv-netvsc: a virtio NIC stands in for it")
+        return ["-device", f"virtio-net-pci,netdev=net0,mac={GUEST_MAC},romfile="]
+    nic = {
+        "id": "nic0",
+        "netdev": "net0",
+        "mac": GUEST_MAC,
+        "instanceid": INSTANCE,
+        "queues": spec.queues,
+        "nvsp": spec.nvsp,
+    }
+    bus = {"id": "vmbus0"}
+    for key, value in spec.host.items():
+        if key.startswith("vmbus."):
+            bus[key[6:]] = value
+        else:
+            nic[key] = value
+    return ["-device", _join("vmbus-bridge", bus), "-device", _join("hv-netvsc", nic)]
+
+
+def command_line(spec, files, run_dir, shares, netdev):
+    accel = ["-accel", "tcg,thread=multi"]
+    if spec.icount:
+        accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+    append = (
+        "console=ttyS0 net.ifnames=0 panic=-1 loglevel=7 random.trust_cpu=on"
+        " tsc=reliable no_timer_check "
+        + ("" if spec.mitigations else "mitigations=off ")
+        + " ".join(f"hv.{tag}" for tag in shares)
+        + " "
+    )
+    argv = [
+        path(),
+        "-machine",
+        "q35,usb=off,memory-backend=ram",
+        *accel,
+        "-cpu",
+        spec.cpu or CPU,
+        "-smp",
+        str(spec.cpus),
+        "-m",
+        str(spec.memory),
+        "-object",
+        f"memory-backend-memfd,id=ram,size={spec.memory}M,share=on",
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-no-shutdown",
+        "-rtc",
+        "base=utc",
+        "-chardev",
+        f"file,id=console,path={run_dir}/console",
+        "-serial",
+        "chardev:console",
+        "-qmp",
+        f"unix:{run_dir}/qmp,server=on,wait=off",
+        "-kernel",
+        files["kernel"],
+        "-initrd",
+        files["initramfs"],
+        "-append",
+        append,
+        "-drive",
+        f"file={files['disk']},format=raw,if=none,id=root,snapshot=on,cache=unsafe",
+        "-device",
+        "virtio-blk-pci,drive=root",
+        "-chardev",
+        f"socket,id=agent,path={run_dir}/agent,server=on,wait=off",
+        "-device",
+        "virtio-serial-pci",
+        "-device",
+        "virtserialport,chardev=agent,name=hv.agent",
+        "-netdev",
+        netdev,
+        *nic_devices(spec),
+    ]
+    for directory in DIRS:
+        argv += ["-L", directory]
+    for tag in shares:
+        argv += [
+            "-chardev",
+            f"socket,id=fs-{tag},path={run_dir}/fs-{tag}",
+            "-device",
+            f"vhost-user-fs-pci,chardev=fs-{tag},tag={tag}",
+        ]
+    return argv

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenarios: executables of tests/scenarios with a header; how they are chosen, grouped and run."""
+
+import dataclasses
+import os
+import re
+import shutil
+import time
+
+import sandbox
+import vm
+from common import TESTS, Stop, usage
+from progress import Progress
+
+DIRECTORY = os.path.join(TESTS, "scenarios")
+KEYS = {"title", "seconds", "cpus", "queues", "kernel", "nvsp", "host", "driver", "layer", "share"}
+SKIPPED = 77
+BOOT_SECONDS = 15
+BUDGET_SECONDS = 15 * 60
+SCRATCH = sandbox.RUN_DIR + "/scratch"
+
+
+@dataclasses.dataclass
+class Scenario:
+    name: str
+    title: str
+    seconds: float
+    layer: str
+    share: bool
+    load: bool  # is the driver there when it starts
+    specs: list  # of vm.Spec: one per boot that it wants
+
+    def limit(self):
+        return 4 * self.seconds + 20
+
+
+@dataclasses.dataclass
+class Group:
+    """Scenarios that share a boot."""
+
+    spec: vm.Spec
+    share: bool
+    scenarios: list
+
+    def seconds(self):
+        return BOOT_SECONDS + sum(s.seconds for s in self.scenarios)
+
+
+def _header(path):
+    """The `# key: value` lines at the top of a scenario."""
+    found = {}
+    with open(path, encoding="utf-8") as f:
+        for line in f:
+            if not line.startswith("#"):
+                break
+            match = re.match(r"# (\w+): *(.*\S)", line)
+            if match and match[1] in found:
+                raise usage(f"{path}: {match[1]} is declared twice")
+            if match and match[1] in KEYS:
+                found[match[1]] = match[2]
+            elif match:
+                raise usage(f"{path}: unknown key {match[1]} (known: {', '.join(sorted(KEYS))})")
+    return found
+
+
+def _choice(path, header, key, choices, default):
+    value = header.get(key, default)
+    if value not in choices:
+        raise usage(f"{path}: {key}: {value} is not one of {', '.join(choices)}")
+    return value
+
+
+def _load(name, driver):
+    path = os.path.join(DIRECTORY, name)
+    header = _header(path)
+    try:
+        title, seconds = header["title"], float(header["seconds"])
+        cpus, queues = int(header.get("cpus", "4")), int(header.get("queues", "4"))
+    except (KeyError, ValueError) as e:
+        raise usage(f"{path}: its header lacks or garbles {e}") from None
+    if not os.access(path, os.X_OK):
+        raise usage(f"{path} is not executable")
+    host = dict(word.partition("=")[::2] for word in header.get("host", "").split())
+    load = _choice(path, header, "driver", ("load", "none"), "load") == "load"
+    specs = [
+        vm.Spec(
+            kernel=kernel, driver=driver, load=load, cpus=cpus, queues=queues, nvsp=nvsp, host=host
+        )
+        for kernel in header.get("kernel", "6.12 6.1").split()
+        for nvsp in header.get("nvsp", "6.1").split()
+    ]
+    return Scenario(
+        name,
+        title,
+        seconds,
+        _choice(path, header, "layer", ("guest", "host"), "guest"),
+        _choice(path, header, "share", ("yes", "no"), "no") == "yes",
+        load,
+        specs,
+    )
+
+
+def load_all(driver):
+    names = sorted(
+        n
+        for n in os.listdir(DIRECTORY)
+        if not n.startswith((".", "_")) and os.path.isfile(os.path.join(DIRECTORY, n))
+    )
+    return [_load(name, driver) for name in names]
+
+
+def choose(scenarios, names):
+    """Those that names (or prefixes) mean; all without a name."""
+    for name in names:
+        if not any(s.name.startswith(name) for s in scenarios):
+            known = " ".join(s.name for s in scenarios) or "none"
+            raise usage(f"no such scenario: {name} (there are: {known})")
+    chosen = []
+    for s in scenarios:
+        exact = s.name in names
+        prefixed = any(s.name.startswith(n) and n not in {x.name for x in scenarios} for n in names)
+        if not names or exact or prefixed:
+            chosen.append(s)
+    return chosen
+
+
+def group(scenarios, kernels, nvsps):
+    """The boots for these scenarios, cheapest first."""
+    groups = {}
+    for s in scenarios:
+        for spec in s.specs:
+            if spec.kernel in kernels and spec.nvsp in nvsps:
+                # One that starts without the driver can go first in a boot of others, unless it
+                # tests the host: those take the device for themselves.
+                load = s.load or s.layer == "guest"
+                key = (dataclasses.replace(spec, load=load).key(), s.share)
+                groups.setdefault(key, Group(spec, s.share, [])).scenarios.append(s)
+    found = list(groups.values())
+    for g in found:
+        g.scenarios.sort(key=lambda s: (s.load, s.seconds))
+        g.spec = dataclasses.replace(g.spec, load=g.scenarios[0].load)
+    return sorted(found, key=Group.seconds)
+
+
+def check_budget(groups):
+    total = sum(g.seconds() for g in groups)
+    if total > BUDGET_SECONDS:
+        raise usage(
+            f"the declared times sum up to {total:.0f} s in {len(groups)} boots; the budget is"
+            f" {BUDGET_SECONDS} s"
+        )
+
+
+class Runner:
+    """Runs groups and prints a line per result."""
+
+    def __init__(self, files, allow_violations=False):
+        self._files, self._allow = files, allow_violations
+        self._promises = {}
+        self.counts = {"ok": 0, "FAIL": 0, "skip": 0}
+
+    def run(self, groups):
+        for g in groups:
+            todo = list(g.scenarios)
+            while todo:
+                todo = self._boot(g, todo)
+        for kind, count in sorted(self._promises.items()):
+            print(f"promise broken {count} times: {kind}")
+        return self.counts
+
+    def _result(self, spec, name, verdict, seconds, detail=""):
+        self.counts[verdict] += 1
+        label = f"{verdict:4} {spec.kernel:4} nvsp {spec.nvsp:3}  {name:24} {seconds:6.1f}s"
+        print(f"{label}  {detail}".rstrip(), flush=True)
+
+    def _boot(self, g, todo):
+        """One boot. Returns the scenarios that are still to be run, in another boot."""
+        self._audit, guest = {}, None
+        if g.share:
+            shutil.rmtree(SCRATCH, ignore_errors=True)
+            os.makedirs(SCRATCH)
+        started = time.monotonic()
+        try:
+            with Progress("booting"):
+                network = vm.tap_network()
+                guest = vm.Vm(
+                    g.spec,
+                    self._files[g.spec.kernel],
+                    network,
+                    share=SCRATCH if g.share else None,
+                    deadline=started + 120,
+                )
+            faults = self._faults(guest)
+        except Stop as e:
+            faults = [str(e)]
+        if faults:
+            for s in todo:
+                self._result(
+                    g.spec, s.name, "FAIL", time.monotonic() - started, f"boot: {faults[0]}"
+                )
+            self._show("", faults)
+            if guest:
+                guest.close()
+            return []
+        try:
+            return self._scenarios(g, guest, todo)
+        finally:
+            guest.close()
+
+    def _scenarios(self, g, guest, todo):
+        for at, s in enumerate(todo):
+            if at and not self._repair(g.spec, guest, s):
+                return todo[at + 1 :]
+            self._scenario(g.spec, guest, s)
+            if guest.dead or guest.tainted:
+                return todo[at + 1 :]
+        return []
+
+    def _repair(self, spec, guest, s):
+        """Bring back the interface, which the last scenario may have left down or unloaded."""
+        started = time.monotonic()
+        guest.set_deadline(started + 60)
+        try:
+            guest.set_up_network(load=s.load)
+            return True
+        except Stop as e:
+            self._result(
+                spec, s.name, "FAIL", time.monotonic() - started, f"after the scenario before: {e}"
+            )
+            self._show("", [str(e)])
+            return False
+
+    def _scenario(self, spec, guest, s):
+        started = time.monotonic()
+        output = bytearray()
+        guest.set_deadline(started + s.limit())
+        try:
+            with Progress(f"{spec.kernel} nvsp {spec.nvsp}  {s.name}"):
+                status = guest.start(
+                    [f"/src/tests/scenarios/{s.name}"], (output.extend, output.extend)
+                )()
+            faults = [f"exit status {status}"] if status not in (0, SKIPPED) else []
+        except Stop as e:
+            status, faults = e.status, [str(e)]
+            guest.tainted = True
+        guest.end_services()
+        faults += self._faults(guest)
+        text = output.decode(errors="replace").rstrip()
+        seconds = time.monotonic() - started
+        if faults:
+            self._result(spec, s.name, "FAIL", seconds, faults[0])
+            self._show(text, faults)
+        elif status == SKIPPED:
+            self._result(
+                spec, s.name, "skip", seconds, text.splitlines()[-1] if text else "no reason given"
+            )
+        else:
+            self._result(spec, s.name, "ok", seconds)
+
+    def _show(self, output, faults):
+        for fault in faults:
+            print(f"    | {fault}")
+        console, log = vm.last_logs()
+        for title, text in (("output", output), ("console", console), ("emulator", log)):
+            lines = text.splitlines()[-30:]
+            if lines:
+                print(f"    +-- {title}, its end")
+                print("\n".join(f"    | {line}" for line in lines), flush=True)
+
+    def _faults(self, guest):
+        """What the console and the audit say since the last call."""
+        faults = [f"the kernel warns: {line}" for line in guest.console.new_warnings()]
+        if guest.dead:
+            return faults
+        seen = {}
+        for item in guest.audit():
+            key = (item["class"], item["kind"])
+            seen[key] = item["count"]
+            count = item["count"] - self._audit.get(key, 0)
+            if count <= 0:
+                continue
+            text = (
+                f"{item['kind']} (section {item['section']}), {count} times; first: {item['first']}"
+            )
+            if item["class"] == "promise" and guest.spec.driver == "stock":
+                self._promises[item["kind"]] = self._promises.get(item["kind"], 0) + count
+            elif not self._allow:
+                faults.append(f"{item['class']}: {text}")
+        self._audit = seen
+        return faults
