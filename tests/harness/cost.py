@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""tests/run cost: guest instructions per packet.
+
+Under -icount one guest instruction is one tick of the emulator's counter, whatever the machine
+does, and an idle processor executes none. Received frames are made inside the device, as fast as
+receive sections come free; sent ones by the kernel's pktgen.
+"""
+
+import time
+
+import vm
+from common import HARNESS, Stop, note
+
+PACKETS = 100_000
+# A string copy counts as one instruction a byte unless the guest's kernel does not use it.
+CPU = "max,erms=off,fsrm=off"
+PKTGEN = """
+modprobe pktgen
+cd /proc/net/pktgen
+echo rem_device_all > kpktgend_0
+echo "add_device $IFACE" > kpktgend_0
+for line in "count {count}" "pkt_size {size}" "delay 0" "clone_skb 0" "dst $PEER4" "dst_mac $PEER_MAC"; do
+	echo "$line" > $IFACE
+done
+"""
+START = "echo start > /proc/net/pktgen/pgctrl"
+ROWS = (
+    # name, how, arguments
+    ("transmit, pktgen, no xmit_more", "send", (60, 1514)),
+    ("receive, unknown EtherType", "raw", (60, 1514)),
+    ("receive, UDP to a closed port", "udp", (60,)),
+    ("XDP_DROP", "drop", (60, 1514)),
+    ("XDP_PASS, unknown EtherType", "pass", (60, 1514)),
+)
+
+
+def _sh(guest, script):
+    status, out, err = guest.exec(["sh", "-ec", script], timeout=120)
+    if status:
+        raise Stop(f"in the guest: {script}: {(err or out).strip()}", HARNESS)
+    return out
+
+
+def _instructions(guest):
+    return guest.host_get("vmbus.instructions")
+
+
+def _spent(guest, script):
+    before = _instructions(guest)
+    _sh(guest, script)
+    return _instructions(guest) - before
+
+
+def _send(guest, size):
+    _sh(guest, PKTGEN.format(count=PACKETS, size=size))
+    before = guest.host_get("counters")["channels"][0]["tx-packets"]
+    spent = _spent(guest, START) - _spent(guest, ":")
+    sent = guest.host_get("counters")["channels"][0]["tx-packets"] - before
+    if sent < PACKETS:
+        raise Stop(f"the device saw {sent} of {PACKETS} packets", HARNESS)
+    return spent / sent
+
+
+def _receive(guest, size, kind):
+    """The second of two runs: the first fills the guest's allocators."""
+    _generate(guest, size, kind)
+    return _generate(guest, size, kind)
+
+
+def _generate(guest, size, kind):
+    words = f"do generate {PACKETS} {size} {kind}"
+    if kind == "udp":
+        words += f" {guest.network.peer4} {guest.network.guest4}"
+    status, _, err = guest.host(words.split())
+    if status:
+        raise Stop(f"host {words}: {err.strip()}", HARNESS)
+    limit = time.monotonic() + 120
+    while guest.host_get("counters")["generator-running"]:
+        if time.monotonic() > limit:
+            raise Stop("the guest did not take the generated frames in time", HARNESS)
+        time.sleep(0.05)
+    return guest.host_get("counters")["generator-instructions"] / PACKETS
+
+
+def _xdp(guest, size, verdict):
+    output = bytearray()
+    wait = guest.start(["/src/tests/guest/xdprun", guest.env["IFACE"], verdict], (output.extend, output.extend))
+    limit = time.monotonic() + 30
+    while b"attached" not in output:
+        if time.monotonic() > limit:
+            raise Stop(f"no XDP program: {output.decode(errors='replace').strip()}", HARNESS)
+        time.sleep(0.05)
+    try:
+        return _receive(guest, size, "raw")
+    finally:
+        _sh(guest, "pkill -f guest/[x]dprun")    # the brackets: not this very shell
+        wait()
+
+
+def _measure(guest, how, size):
+    if how == "send":
+        return _send(guest, size)
+    if how in ("drop", "pass"):
+        return _xdp(guest, size, how)
+    return _receive(guest, size, how)
+
+
+def run(files, kernel, driver):
+    """Print the table for one driver; 0 when all of it could be measured."""
+    guest = vm.boot(files, vm.tap_network(), timeout=900, driver=driver, kernel=kernel, cpus=1, queues=1,
+                    icount=True, cpu=CPU, mitigations=True)
+    note(f"tests/run: {files['release']} is up after {guest.boot_seconds:.1f} s")
+    try:
+        print(f"instructions per packet, {driver} driver, {files['release']}, one processor, {PACKETS} packets a run")
+        print(f"{'':34} {'60 bytes':>10} {'1514 bytes':>10}", flush=True)
+        for name, how, sizes in ROWS:
+            values = {size: _measure(guest, how, size) for size in sizes}
+            cells = (f"{values[size]:10.0f}" if size in values else f"{'-':>10}" for size in (60, 1514))
+            print(f"{name:34} {' '.join(cells)}", flush=True)
+    finally:
+        guest.close()
+    return 0
