@@ -99,16 +99,18 @@ static bool buffer_take(HvChan *chan, NicBuffer *b, const uint8_t *m, uint32_t s
 {
     HvGpadl *g = hv_gpadl_get(chan, ldl_le_p(m + 4));
 
-    b->announced = true;
     b->revoked = false;
     b->id = lduw_le_p(m + 8);
     b->size = size;
-    if (!g || hv_gpadl_bytes(g) / size < least) {
-        hv_audit(HV_AUDIT_NVSP_BUFFER, "GPADL 0x%x of %u pages for sections of %u",
-                 ldl_le_p(m + 4), g ? g->npages : 0, size);
-        hv_gpadl_put(g);
+    if (!g) {
+        hv_audit(HV_AUDIT_NVSP_BUFFER, "no GPADL 0x%x", ldl_le_p(m + 4));
         return false;
     }
+    if (hv_gpadl_bytes(g) / size < least) {
+        hv_gpadl_put(g);        /* too small: refused, but it may ask */
+        return false;
+    }
+    b->announced = true;
     b->gpadl = g;
     b->count = hv_gpadl_bytes(g) / size;
     return true;

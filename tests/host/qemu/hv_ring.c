@@ -61,6 +61,9 @@ static int64_t peer_index(HvChan *chan, HvRing *r, unsigned field)
     if (index < r->size && index % 8 == 0) {
         return index;
     }
+    if (chan->broken) {
+        return -1;
+    }
     hv_audit(HV_AUDIT_RING_INDEX, "%s index %u of a ring of %u bytes",
              field == RING_WRITE_INDEX ? "write" : "read", index, r->size);
     hv_chan_break(chan);

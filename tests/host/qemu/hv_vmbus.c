@@ -699,6 +699,9 @@ static bool message_is_legal(uint32_t type, size_t len)
         hv_audit(HV_AUDIT_VMBUS_LENGTH, "message type %u of %zu bytes", type, len);
         return false;
     }
+    if (type == VMBUS_RELID_RELEASED && !bridge->protocol) {
+        return false;           /* Linux says so once more after UNLOAD */
+    }
     if (type != VMBUS_CONTACT &&
         (!bridge->protocol || bridge->protocol < messages[type].since)) {
         hv_audit(HV_AUDIT_VMBUS_STATE, "message type %u with protocol 0x%x", type,
