@@ -11,7 +11,7 @@ import tempfile
 
 from common import usage
 
-COLD_BYTES = 6 << 30
+COLD_BYTES = 4 << 30
 
 
 def directory():
@@ -35,7 +35,7 @@ def check_space():
     path = directory()
     os.makedirs(path, exist_ok=True)
     free = shutil.disk_usage(path).free
-    if free < COLD_BYTES and not glob.glob(os.path.join(path, "qemu*")):
+    if free < COLD_BYTES and not glob.glob(os.path.join(path, "host-tree-*")):
         raise usage(
             f"no space: {path} has {free >> 20} MB free, a cold build needs {COLD_BYTES >> 20} MB"
         )

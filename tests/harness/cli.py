@@ -9,6 +9,7 @@ import sys
 import time
 
 import cache
+import checks
 import cost
 import demo
 import emulator
@@ -59,6 +60,8 @@ def _parser():
         usage="tests/run boot [OPTION]... -- COMMAND...",
     )
     _boot_options(boot)
+    check = commands.add_parser("check", help="the runner itself, and the tree")
+    check.add_argument("names", nargs="*", metavar="NAME")
     commands.add_parser("demo", help="load, ping, move 100 MB each way, print a table")
     cost_parser = commands.add_parser("cost", help="guest instructions per packet")
     cost_parser.add_argument("--driver", choices=("ours", "stock"), default="stock")
@@ -145,8 +148,6 @@ def _boot(args):
         raise usage(f"--share {args.share}: no such directory")
     share = os.path.realpath(args.share) if args.share else None
     host = _settings(args.host)
-    if args.driver == "ours":
-        note("tests/run: there is no driver of ours yet: using stock")
     files = _prepare([args.kernel], host)[args.kernel]
     settings = dict(
         kernel=args.kernel,
@@ -210,6 +211,8 @@ def _boot_inside(args, words, files, share, settings):
     try:
         guest = vm.boot(files, network, share=share, timeout=args.timeout, **settings)
         note(f"tests/run: {files['release']} is up after {guest.boot_seconds:.1f} s")
+        if args.driver == "ours":
+            note("tests/run: there is no driver of ours yet: this is the stock one")
 
         def write(stream, data):
             stream.buffer.write(data)
@@ -240,7 +243,7 @@ def _boot_inside(args, words, files, share, settings):
 
 def _run(args):
     if args.command == "guest":
-        note("tests/run: there is no driver of ours yet: using stock")
+        note("tests/run: there is no driver of ours yet: this is the stock one")
     found = scenarios.load_all("stock")
     layers = {"host": ("host",), None: ("host", "guest")}.get(args.command, ("guest",))
     groups = []
@@ -257,7 +260,14 @@ def _run(args):
     for g in groups:
         emulator.check_settings(g.spec.host)
     allow = args.command and args.allow_violations
-    return sandbox.contained(lambda: _run_inside(groups, files, allow), network=True)
+    counts = checks.run(checks.names([])) if not args.command else {}
+    return sandbox.contained(lambda: _run_inside(groups, files, allow, counts), network=True)
+
+
+def _check(args):
+    chosen = checks.names(args.names)
+    _prepare(packages.KERNELS)  # they would wait for it, and their limits are for what comes after
+    return _close(checks.run(chosen))
 
 
 def _restrictions(args):
@@ -269,8 +279,13 @@ def _restrictions(args):
     )
 
 
-def _run_inside(groups, files, allow):
+def _run_inside(groups, files, allow, before):
     counts = scenarios.Runner(files, allow).run(groups)
+    return _close({verdict: n + before.get(verdict, 0) for verdict, n in counts.items()})
+
+
+def _close(counts):
+    """The last line of a run, and its status."""
     print(f"{counts['ok']} passed, {counts['FAIL']} failed, {counts['skip']} skipped", flush=True)
     return 1 if counts["FAIL"] or not counts["ok"] else 0
 
@@ -299,6 +314,7 @@ COMMANDS = {
     "boot": _boot,
     "list": _list,
     "demo": _demo,
+    "check": _check,
     "cost": _cost,
 }
 

@@ -156,7 +156,7 @@ def _build_root(temp):
     tool("chroot", root, "/sbin/ldconfig")
     for waste in ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt", "var/cache"):
         shutil.rmtree(f"{root}/{waste}", ignore_errors=True)
-    tool("chroot", root, "/usr/bin/python3", "-m", "compileall", "-q", "/usr/lib/python3.11")
+    tool("chroot", root, "sh", "-c", "exec python3 -m compileall -q /usr/lib/python3.[0-9]*")
 
 
 def root_tree():
