@@ -10,6 +10,7 @@ import shutil
 import tempfile
 
 from common import usage
+from progress import Progress
 
 COLD_BYTES = 4 << 30
 
@@ -57,7 +58,8 @@ def obtain(what, key, build):
             return path
         temp = tempfile.mkdtemp(prefix=f".tmp-{what}-", dir=base)
         try:
-            build(temp)
+            with Progress(f"making {what}"):
+                build(temp)
             os.chmod(temp, 0o755)
             os.rename(temp, path)
         except BaseException:
