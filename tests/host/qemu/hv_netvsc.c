@@ -99,6 +99,7 @@ static bool buffer_take(HvChan *chan, NicBuffer *b, const uint8_t *m, uint32_t s
 {
     HvGpadl *g = hv_gpadl_get(chan, ldl_le_p(m + 4));
 
+    b->announced = true;
     b->revoked = false;
     b->id = lduw_le_p(m + 8);
     b->size = size;
@@ -110,7 +111,6 @@ static bool buffer_take(HvChan *chan, NicBuffer *b, const uint8_t *m, uint32_t s
         hv_gpadl_put(g);        /* too small: refused, but it may ask */
         return false;
     }
-    b->announced = true;
     b->gpadl = g;
     b->count = hv_gpadl_bytes(g) / size;
     return true;
@@ -330,9 +330,9 @@ static bool already_done(const HvNic *nic, uint32_t type)
     case NVSP_NDIS_CONFIG:
         return nic->got_config;
     case NVSP_RECV_BUF:
-        return nic->recv.announced;
+        return nic->recv.gpadl || nic->recv.revoked;    /* not if it was refused */
     case NVSP_SEND_BUF:
-        return nic->send.announced;
+        return nic->send.gpadl || nic->send.revoked;
     default:
         return false;
     }
