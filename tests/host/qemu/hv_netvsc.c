@@ -633,6 +633,8 @@ static void get_counters(Object *obj, Visitor *v, const char *name, void *opaque
     visit_number(v, "generator-running", nic->gen.wanted != 0);
     visit_number(v, "generator-instructions",
                  nic->gen.last_instruction - nic->gen.first_instruction);
+    visit_number(v, "meter-packets", nic->meter.packets);
+    visit_number(v, "meter-instructions", nic->meter.last - nic->meter.first);
     visit_start_list(v, "channels", &list, sizeof(head), &error_abort);
     for (unsigned i = 0; i < nic->queues; i++) {
         visit_chan(v, nic, i);
@@ -686,10 +688,12 @@ static void nic_do(Object *obj, const char *text, Error **errp)
 {
     if (g_str_has_prefix(text, "generate ")) {
         rx_generate(HV_NETVSC(obj), text + strlen("generate "), errp);
+    } else if (g_str_has_prefix(text, "meter ")) {
+        HV_NETVSC(obj)->meter = (NicMeter){ .size = atoi(text + strlen("meter ")) };
     } else if (!strcmp(text, "kick")) {
         kick(HV_NETVSC(obj));
     } else {
-        error_setg(errp, "unknown command '%s': generate or kick", text);
+        error_setg(errp, "unknown command '%s': generate, meter or kick", text);
     }
 }
 

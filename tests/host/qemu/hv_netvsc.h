@@ -85,6 +85,12 @@ typedef struct NicGenerator {
     uint64_t first_instruction, last_instruction;
 } NicGenerator;
 
+/* What the guest spends from the first to the last frame of one size it sends. */
+typedef struct NicMeter {
+    uint32_t size;
+    uint64_t packets, first, last;
+} NicMeter;
+
 struct HvNic {
     HvDevice parent_obj;
 
@@ -129,6 +135,7 @@ struct HvNic {
     uint64_t next_tid;
     uint8_t *scratch;                   /* one gathered message of the guest */
     NicGenerator gen;
+    NicMeter meter;
     uint64_t rx_no_section, rx_filtered, rx_oversize, rx_down, tx_dropped;
 };
 

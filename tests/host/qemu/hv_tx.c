@@ -12,6 +12,7 @@
 #include "qemu/main-loop.h"
 #include "net/checksum.h"
 #include "net/eth.h"
+#include "sysemu/cpu-timers.h"
 #include "standard-headers/linux/virtio_net.h"
 #include "hv_audit.h"
 #include "hv_cpu.h"
@@ -544,8 +545,19 @@ static void transmit(HvNic *nic, TxFrame *f)
         nic->tx_dropped++;
         return;
     }
-    if (!qemu_sendv_packet_async(qemu_get_queue(nic->nic), iov, n, taken)) {
+    if (icount_enabled()) {
+        /* a slow backend must not cost the guest instructions: it may drop */
+        qemu_sendv_packet(qemu_get_queue(nic->nic), iov, n);
+    } else if (!qemu_sendv_packet_async(qemu_get_queue(nic->nic), iov, n, taken)) {
         nic->tx_queued++;
+    }
+}
+
+static void meter(NicMeter *m, uint32_t len)
+{
+    if (len == m->size) {
+        m->last = hv_instructions();
+        m->first = m->packets++ ? m->first : m->last;
     }
 }
 
@@ -563,6 +575,7 @@ static uint32_t data_message(HvChan *chan, uint32_t len, uint32_t first)
         hv_audit(HV_AUDIT_BEFORE_FILTER, "%d packets on channel %u", n, chan->index);
     }
     for (int i = 0; i < n; i++) {
+        meter(&nic->meter, frames[i].len);
         nc->count.tx_packets++;
         nc->count.tx_bytes += frames[i].len;
         transmit(nic, &frames[i]);
