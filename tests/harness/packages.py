@@ -46,11 +46,9 @@ def _newest_kernel(series):
     return newest
 
 
-@functools.lru_cache(None)
-def kernel_package(series):
-    """(package, version) of the newest cloud kernel of a series that apt offers."""
-    if series not in KERNELS:
-        raise usage(f"no such kernel: {series} (known: {', '.join(KERNELS)})")
+def _choice(what, ask):
+    """The words of ask(), asked again only when apt's lists or its configuration changed:
+    asking apt takes longer than all else of a warm start."""
     lists = sorted(
         glob.glob("/var/lib/apt/lists/*_InRelease") + glob.glob("/etc/apt/**", recursive=True)
     )
@@ -58,11 +56,31 @@ def kernel_package(series):
 
     def build(temp):
         with open(f"{temp}/choice", "w") as f:
-            f.write(" ".join(_newest_kernel(series)))
+            f.write(" ".join(ask()))
 
-    # Asking apt takes longer than all else of a warm start.
-    with open(cache.obtain(f"choice-{series}", cache.key_of(*stamps), build) + "/choice") as f:
+    with open(cache.obtain(f"choice-{what}", cache.key_of(*stamps), build) + "/choice") as f:
         return tuple(f.read().split())
+
+
+@functools.lru_cache(None)
+def kernel_package(series):
+    """(package, version) of the newest cloud kernel of a series that apt offers."""
+    if series not in KERNELS:
+        raise usage(f"no such kernel: {series} (known: {', '.join(KERNELS)})")
+    return _choice(series, lambda: _newest_kernel(series))
+
+
+def _root_versions():
+    """NAME=VERSION of all that the root file system may be made from, as apt offers it now."""
+    kinds = "recommends suggests conflicts breaks replaces enhances".split()
+    options = [f"--no-{kind}" for kind in kinds]
+    found = tool("apt-cache", "depends", "--recurse", *options, *ROOT_PACKAGES)
+    names = sorted(set(re.findall(r"^([a-z0-9]\S*)$", found, re.MULTILINE)))
+    policy = tool("apt-cache", "policy", *names)
+    return [
+        f"{name}={version}"
+        for name, version in re.findall(r"^(\S+):\n.*\n  Candidate: (\d\S*)", policy, re.MULTILINE)
+    ]
 
 
 def _fetch(package, version, temp):
@@ -167,7 +185,8 @@ def root_tree():
     with open(__file__, "rb") as f:
         recipe = f.read().decode()
     recipe = recipe[recipe.index("def _build_root") : recipe.index("def root_tree")]
-    return cache.obtain("root", cache.key_of(recipe, *ROOT_PACKAGES), build)
+    versions = _choice("root", _root_versions)
+    return cache.obtain("root", cache.key_of(recipe, *ROOT_PACKAGES, *versions), build)
 
 
 def disk(series):
