@@ -351,6 +351,7 @@ class RawNic:
         self.section_size = self.section_count = 0
         self.completions = {}       # transaction id -> payload
         self.replies, self.indications, self.frames, self.inband = [], [], [], []
+        self.subframes = []
         self.packets = []           # transfer page packets whose completion is held back
         self.hold = False
         self.version = 0
@@ -409,6 +410,16 @@ class RawNic:
             self.packets.append(p)
         else:
             self.complete(p.tid)
+
+    def take_from(self, channel):
+        """The frames of the next packet on a subchannel, if there is one, are put into subframes."""
+        p = channel.get()
+        if p is None or p.kind != XFER_PAGES:
+            return False
+        self.subframes += [bytes(self.receive[at:at + length]) for length, at in p.ranges()]
+        channel.put(COMPLETION, nvsp(108, OK, size=8), p.tid)
+        channel.kick()
+        return True
 
     def complete(self, tid, payload=nvsp(108, OK, size=8)):
         self.primary.put(COMPLETION, payload, tid)

@@ -433,45 +433,65 @@ void rx_resume(HvNic *nic)
     }
 }
 
-static bool parse_ipv4(const char *text, uint8_t *out)
+/* Writes an IP header for @len bytes of UDP; its own length, or 0. */
+static unsigned put_ip(uint8_t *ip, unsigned len, const char *src, const char *dst)
 {
-    return text && inet_pton(AF_INET, text, out) == 1;
+    if (inet_pton(AF_INET, src, ip + 12) == 1 && inet_pton(AF_INET, dst, ip + 16) == 1) {
+        ip[0] = 0x45;
+        stw_be_p(ip + 2, 20 + len);
+        ip[8] = 64;
+        ip[9] = IP_PROTO_UDP;
+        stw_be_p(ip + 10, net_checksum_finish(net_checksum_add(20, ip)));
+        return 20;
+    }
+    if (inet_pton(AF_INET6, src, ip + 8) == 1 && inet_pton(AF_INET6, dst, ip + 24) == 1) {
+        ip[0] = 0x60;
+        stw_be_p(ip + 4, len);
+        ip[6] = IP_PROTO_UDP;
+        ip[7] = 64;
+        return 40;
+    }
+    return 0;
 }
 
-/* A UDP datagram from @src to @dst, or a frame of an unknown EtherType. */
-static bool build_frame(HvNic *nic, unsigned size, const char *kind,
-                        const char *src, const char *dst)
+/* A datagram of "udp SOURCE DESTINATION [PORT PORT]", whose sum is missing. */
+static bool build_udp(NicGenerator *g, char **word)
+{
+    bool v6 = word[1] && strchr(word[1], ':');
+    unsigned ports[2] = { 9, 9 }, header = 14 + (v6 ? 40 : 20);
+    uint8_t *udp = g->frame + header;
+
+    if (strcmp(word[0], "udp") || !word[1] || !word[2] || g->size < header + 8) {
+        return false;
+    }
+    for (int i = 0; i < 2 && word[3]; i++) {
+        if (qemu_strtoui(word[3 + i], NULL, 0, &ports[i]) || ports[i] > UINT16_MAX) {
+            return false;
+        }
+    }
+    stw_be_p(g->frame + 12, v6 ? ETH_P_IPV6 : ETH_P_IP);
+    stw_be_p(udp, ports[0]);
+    stw_be_p(udp + 2, ports[1]);
+    stw_be_p(udp + 4, g->size - header);
+    return put_ip(g->frame + 14, g->size - header, word[1], word[2]) == header - 14;
+}
+
+/* @word: what kind of frame; none for one of an unknown EtherType. */
+static bool build_frame(HvNic *nic, unsigned size, char **word)
 {
     NicGenerator *g = &nic->gen;
-    uint8_t *ip = g->frame + 14;
 
     g->size = size;
     memset(g->frame, 0, sizeof(g->frame));
     memcpy(g->frame, nic->mac, 6);
     g->frame[6] = 0x02;
     stw_be_p(g->frame + 12, 0x88B5);
-    if (!kind || !strcmp(kind, "raw")) {
-        return true;
-    }
-    if (strcmp(kind, "udp") || g->size < 42 || !parse_ipv4(src, ip + 12) ||
-        !parse_ipv4(dst, ip + 16)) {
-        return false;
-    }
-    stw_be_p(g->frame + 12, ETH_P_IP);
-    ip[0] = 0x45;
-    stw_be_p(ip + 2, g->size - 14);
-    ip[8] = 64;
-    ip[9] = IP_PROTO_UDP;
-    stw_be_p(ip + 10, net_checksum_finish(net_checksum_add(20, ip)));
-    stw_be_p(ip + 20, 9);
-    stw_be_p(ip + 22, 9);
-    stw_be_p(ip + 24, g->size - 34);
-    return true;
+    return !word[0] || (!strcmp(word[0], "raw") && !word[1]) || build_udp(g, word);
 }
 
 void rx_generate(HvNic *nic, const char *args, Error **errp)
 {
-    g_auto(GStrv) w = g_strsplit(args, " ", 5);
+    g_auto(GStrv) w = g_strsplit(args, " ", 7);
     unsigned n = g_strv_length(w);
     NicGenerator *g = &nic->gen;
     uint64_t count;
@@ -481,12 +501,10 @@ void rx_generate(HvNic *nic, const char *args, Error **errp)
         error_setg(errp, "frames are being generated");
         return;
     }
-    if (n < 2 || qemu_strtou64(w[0], NULL, 0, &count) ||
+    if (n < 2 || n == 6 || qemu_strtou64(w[0], NULL, 0, &count) ||
         qemu_strtoui(w[1], NULL, 0, &size) || size < 14 ||
-        size > nic->mtu_field ||
-        !build_frame(nic, size, n > 2 ? w[2] : NULL, n > 3 ? w[3] : NULL,
-                     n > 4 ? w[4] : NULL)) {
-        error_setg(errp, "generate COUNT SIZE [raw | udp SOURCE DESTINATION], "
+        size > nic->mtu_field || !build_frame(nic, size, w + 2)) {
+        error_setg(errp, "generate COUNT SIZE [raw | udp SOURCE DESTINATION [PORT PORT]], "
                    "size 14 to %u", nic->mtu_field);
         return;
     }
