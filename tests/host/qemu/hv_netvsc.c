@@ -219,7 +219,9 @@ static void nvsp_switch_path(HvNic *nic, HvChan *chan, HvPacket *pkt)
     if (path > 1) {
         hv_audit(HV_AUDIT_NVSP_PATH, "data path %u", path);
     }
-    complete_empty(chan, pkt);      /* there is no VF: stays synthetic */
+    /* there is no VF, so what the guest gets stays synthetic */
+    tx_path_set(nic, path == 1);
+    complete_empty(chan, pkt);
 }
 
 static void nvsp_oid_query(HvNic *nic, HvChan *chan, HvPacket *pkt)
@@ -489,8 +491,8 @@ static void session_reset(HvNic *nic)
     nic->granted = 0;
     nic->table_sent = false;
     nic->rndis_up = false;
-    nic->filter = 0;
-    nic->filter_seen = false;
+    nic->filter = 0;            /* channels hear of it when they are opened */
+    nic->vf_path = false;
     memset(&nic->offload, 0, sizeof(nic->offload));
     memset(&nic->rss, 0, sizeof(nic->rss));
     nic->gen.wanted = 0;
@@ -502,6 +504,7 @@ static void chan_opened(HvChan *chan)
     HvNic *nic = HV_NETVSC(chan->dev);
 
     hv_wirelog("channel %u opened", chan->index);
+    tx_chan_opened(chan);
     if (chan->index && nic->parent_obj.chan[0].broken) {
         hv_chan_break(chan);
     } else if (chan->index) {

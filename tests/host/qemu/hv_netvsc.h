@@ -45,6 +45,9 @@ typedef struct NicChan {
     unsigned npending;
     GHashTable *outstanding;            /* transaction id -> NicRxPacket */
     uint32_t rx_sections;               /* receive sections the guest holds */
+    /* Positions in the ring from which data breaks a promise, UINT64_MAX = none:
+     * the packet filter is 0, the data path is the VF. */
+    uint64_t down_from, vf_from;
     NicChanCounters count;
 } NicChan;
 
@@ -125,7 +128,7 @@ struct HvNic {
     bool table_sent;
     bool rndis_up;
     uint32_t filter;
-    bool filter_seen;                   /* it was not 0 at some time */
+    bool vf_path;                       /* what the guest asked for by 129 */
     NicOffload offload;
     NicRss rss;
     GQueue control;                     /* GByteArray: messages for the guest */
@@ -171,6 +174,12 @@ void rndis_reset(HvNic *nic);
 /* hv_tx.c */
 /* tx_packet: handle NVSP 107 of @pkt; the status for its completion. */
 uint32_t tx_packet(HvChan *chan, HvPacket *pkt);
+/* tx_filter_set: the packet filter is @filter now. */
+void tx_filter_set(HvNic *nic, uint32_t filter);
+/* tx_path_set: data goes by the VF now, or not. */
+void tx_path_set(HvNic *nic, bool vf);
+/* tx_chan_opened: what was set before @chan was opened holds for it too. */
+void tx_chan_opened(HvChan *chan);
 /* tx_published: packets before @horizon were written before the completion of
  * @pkt could be seen. */
 void tx_published(HvChan *chan, HvPacket *pkt, uint64_t horizon);

@@ -426,8 +426,7 @@ static uint32_t set_filter(HvNic *nic, const uint8_t *in, size_t len)
     if (len < 4) {
         return object_error("packet filter", in, len);
     }
-    nic->filter = ldl_le_p(in);
-    nic->filter_seen |= nic->filter != 0;
+    tx_filter_set(nic, ldl_le_p(in));
     return RNDIS_STATUS_OK;
 }
 
@@ -532,7 +531,7 @@ static void on_initialize(HvNic *nic, const uint8_t *msg, size_t len)
 static void on_halt(HvNic *nic, const uint8_t *msg, size_t len)
 {
     nic->rndis_up = false;
-    nic->filter = 0;
+    tx_filter_set(nic, 0);
 }
 
 /* The information buffer of a QUERY or SET; NULL (named) when it is outside. */

@@ -561,7 +561,43 @@ static void meter(NicMeter *m, uint32_t len)
     }
 }
 
-static uint32_t data_message(HvChan *chan, uint32_t len, uint32_t first)
+/* --- promises that depend on the time --- */
+
+/* What @chan holds at this moment the guest may have sent before it asked. */
+static uint64_t from_now(HvChan *chan, bool forbidden)
+{
+    return forbidden ? hv_chan_horizon(chan) : UINT64_MAX;
+}
+
+void tx_filter_set(HvNic *nic, uint32_t filter)
+{
+    for (unsigned i = 0; !nic->filter != !filter && i < nic->queues; i++) {
+        if (hv_chan_is_open(&nic->parent_obj.chan[i])) {
+            nic->nchan[i].down_from = from_now(&nic->parent_obj.chan[i], !filter);
+        }
+    }
+    nic->filter = filter;
+}
+
+void tx_path_set(HvNic *nic, bool vf)
+{
+    for (unsigned i = 0; nic->vf_path != vf && i < nic->queues; i++) {
+        if (hv_chan_is_open(&nic->parent_obj.chan[i])) {
+            nic->nchan[i].vf_from = from_now(&nic->parent_obj.chan[i], vf);
+        }
+    }
+    nic->vf_path = vf;
+}
+
+void tx_chan_opened(HvChan *chan)
+{
+    HvNic *nic = HV_NETVSC(chan->dev);
+
+    nic_chan(chan)->down_from = nic->filter ? UINT64_MAX : 0;
+    nic_chan(chan)->vf_from = nic->vf_path ? 0 : UINT64_MAX;
+}
+
+static uint32_t data_message(HvChan *chan, HvPacket *pkt, uint32_t len, uint32_t first)
 {
     HvNic *nic = HV_NETVSC(chan->dev);
     NicChan *nc = nic_chan(chan);
@@ -571,8 +607,11 @@ static uint32_t data_message(HvChan *chan, uint32_t len, uint32_t first)
     if (n < 0) {
         return NVSP_STATUS_FAIL;
     }
-    if (!nic->filter_seen) {
+    if (pkt->position >= nc->down_from) {
         hv_audit(HV_AUDIT_BEFORE_FILTER, "%d packets on channel %u", n, chan->index);
+    }
+    if (pkt->position >= nc->vf_from) {
+        hv_audit(HV_AUDIT_DATA_WHILE_VF, "%d packets on channel %u", n, chan->index);
     }
     for (int i = 0; i < n; i++) {
         meter(&nic->meter, frames[i].len);
@@ -603,7 +642,7 @@ uint32_t tx_packet(HvChan *chan, HvPacket *pkt)
         }
         status = NVSP_STATUS_OK;
     } else if (len >= 0) {
-        status = data_message(chan, len, first);
+        status = data_message(chan, pkt, len, first);
     }
     if (status != NVSP_STATUS_OK) {
         nic_chan(chan)->count.tx_errors++;
