@@ -138,21 +138,39 @@ def ethernet(size=60, kind=EXPERIMENTAL, tag=None):
     return head.ljust(size, b"\x5a")[:size]
 
 
-def ipv4(payload, tcp=True, length=None):
-    """A frame as a driver hands it over with a partial checksum: headers of 14 + 20 + 20 (or 8) bytes."""
-    l4 = (struct.pack(">HHIIBBHHH", 7, 9, 0, 0, 5 << 4, 0x10, 512, 0, 0) if tcp
-          else struct.pack(">HHHH", 9, 9, 8 + payload, 0))
-    total = 20 + len(l4) + payload if length is None else length
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, total, 0, 0, 64, 6 if tcp else 17, 0, bytes((192, 0, 2, 77)),
-                     bytes((192, 0, 2, 78)))
-    return ethernet(14, 0x0800) + ip + l4 + bytes(payload)
+def pseudo_sum(addresses, proto, length):
+    """The sum that a driver leaves in the checksum field: of the pseudo header, not complemented."""
+    total = sum(struct.unpack(f">{len(addresses) // 2}H", addresses)) + proto + length
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
 
 
-def ipv6(payload):
-    tcp = struct.pack(">HHIIBBHHH", 7, 9, 0, 0, 5 << 4, 0x10, 512, 0, 0)
+def transport(payload, tcp, addresses, lso):
+    """TCP or UDP header and payload as a driver hands them over: LSO leaves the length out of the sum."""
+    length = (20 if tcp else 8) + payload
+    check_field = pseudo_sum(addresses, 6 if tcp else 17, 0 if lso else length)
+    header = (struct.pack(">HHIIBBHHH", 7, 9, 0, 0, 5 << 4, 0x10, 512, check_field, 0) if tcp
+              else struct.pack(">HHHH", 9, 9, length, check_field))
+    return header + bytes(payload)
+
+
+def ipv4(payload, tcp=True, lso=False, length=None):
+    """A frame with its transport checksum to be done: headers of 14 + 20 + 20 (or 8) bytes."""
+    addresses = bytes((192, 0, 2, 77, 192, 0, 2, 78))
+    l4 = transport(payload, tcp, addresses, lso)
+    total = (0 if lso else 20 + len(l4)) if length is None else length
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, total, 0, 0, 64, 6 if tcp else 17, 0) + addresses
+    return ethernet(14, 0x0800) + ip + l4
+
+
+def ipv6(payload, lso=False, length=None):
+    """The same with TCP over IPv6: headers of 14 + 40 + 20 bytes."""
     address = bytes.fromhex("20010db80000000000000000000000")
-    ip = struct.pack(">IHBB", 6 << 28, 0, 6, 64) + address + b"\x77" + address + b"\x78"
-    return ethernet(14, 0x86DD) + ip + tcp + bytes(payload)
+    addresses = address + b"\x77" + address + b"\x78"
+    l4 = transport(payload, True, addresses, lso)
+    total = (0 if lso else len(l4)) if length is None else length
+    return ethernet(14, 0x86DD) + struct.pack(">IHBB", 6 << 28, total, 6, 64) + addresses + l4
 
 
 def request(kind, oid, data=b"", ident=1, at=20, size=None, length=None):

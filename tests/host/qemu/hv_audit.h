@@ -61,6 +61,7 @@
     X(RNDIS_PPI,         "rndis-ppi",             VIOLATION, "3.4")  \
     X(RNDIS_CSUM,        "rndis-checksum",        VIOLATION, "3.4")  \
     X(RNDIS_LSO,         "rndis-lso",             VIOLATION, "5.5")  \
+    X(OFFLOAD_FRAME,     "offload-frame",         VIOLATION, "3.4")  \
     X(RNDIS_VLAN,        "rndis-vlan",            VIOLATION, "3.4")  \
     X(RNDIS_SPLIT,       "rndis-header-split",    VIOLATION, "5.4")  \
     X(RNDIS_REQUEST,     "rndis-request",         VIOLATION, "3.2")  \

@@ -216,6 +216,7 @@ typedef struct NicFlow {
     uint16_t l4;                /* offset of the transport header, 0 = none */
     uint8_t family;             /* 4, 6 or 0 */
     uint8_t proto;              /* transport protocol of an unfragmented packet */
+    bool extended;              /* IPv6 with extension headers: proto is the first's */
 } NicFlow;
 
 /* flow_parse: where the headers of @frame are. */

@@ -19,6 +19,12 @@ static void parse_ipv4(const uint8_t *frame, size_t len, NicFlow *f)
     f->l4 = f->l3 + header;
 }
 
+static bool is_extension(uint8_t next)
+{
+    return next == IP6_HOP_BY_HOP || next == IP6_ROUTING || next == IP6_FRAGMENT ||
+           next == IP6_DESTINATON || next == IP6_AUTHENTICATION;
+}
+
 void flow_parse(const uint8_t *frame, size_t len, NicFlow *f)
 {
     unsigned at = 12;
@@ -43,6 +49,7 @@ void flow_parse(const uint8_t *frame, size_t len, NicFlow *f)
         f->family = 6;
         f->proto = frame[f->l3 + 6];
         f->l4 = f->l3 + 40;
+        f->extended = is_extension(f->proto);
     } else {
         f->l3 = 0;
     }

@@ -279,10 +279,13 @@ static bool ppi_take(const HvNic *nic, TxFrame *f, uint32_t type,
 /* The IPv4 header that we are to fill in must be all there. */
 static bool ip_header_is_whole(const TxFrame *f)
 {
-    unsigned header = (f->data[f->l3] & 15) * 4;
+    unsigned header;
 
-    if (f->v6 || !(f->lso || f->ip_header) ||
-        (f->data[f->l3] >> 4 == 4 && header >= 20 && f->l3 + header <= f->l4)) {
+    if (f->v6 || !(f->lso || f->ip_header)) {
+        return true;
+    }
+    header = (f->data[f->l3] & 15) * 4;
+    if (f->data[f->l3] >> 4 == 4 && header >= 20 && f->l3 + header <= f->l4) {
         return true;
     }
     hv_audit(f->lso ? HV_AUDIT_RNDIS_LSO : HV_AUDIT_RNDIS_CSUM,
@@ -365,6 +368,58 @@ static void check_padding(const uint8_t *m, uint32_t from, uint32_t len)
     }
 }
 
+/* The pseudo header's sum as a driver prepares it: without the length for LSO. */
+static uint32_t pseudo_sum(const TxFrame *f)
+{
+    uint8_t *ip = f->data + f->l3;
+    uint32_t sum = f->lso || f->tcp ? IP_PROTO_TCP : IP_PROTO_UDP;
+
+    if (!f->lso) {
+        sum += f->v6 ? lduw_be_p(ip + 4) - (f->l4 - f->l3 - 40)
+                     : lduw_be_p(ip + 2) - (f->l4 - f->l3);
+    }
+    return f->v6 ? sum + net_checksum_add(32, ip + 8)
+                 : sum + net_checksum_add(8, ip + 12);
+}
+
+/* What is wrong with the frame for the offload that is asked for, or NULL. */
+static const char *offload_misfit(const TxFrame *f, const NicFlow *flow)
+{
+    uint8_t proto = f->lso || f->tcp ? IP_PROTO_TCP : IP_PROTO_UDP;
+    const uint8_t *ip = f->data + f->l3;
+    uint32_t field = f->l4 + (proto == IP_PROTO_TCP ? 16 : 6);
+
+    if (flow->family != (f->v6 ? 6 : 4)) {
+        return "the IP version";
+    }
+    if (flow->extended) {
+        return NULL;            /* the driver knows what is behind these headers */
+    }
+    if (flow->proto != proto || flow->l4 != f->l4) {
+        return "the transport protocol or its offset";
+    }
+    if (f->lso && (f->v6 ? lduw_be_p(ip + 4) : lduw_be_p(ip + 2) | lduw_be_p(ip + 10))) {
+        return "IP length or checksum not 0";
+    }
+    /* 0 and 0xFFFF are the same sum */
+    return (pseudo_sum(f) + 0xFFFF - lduw_be_p(f->data + field)) % 0xFFFF
+        ? "the pseudo header's sum" : NULL;
+}
+
+/*
+ * A frame that does not fit its offload leaves with a wrong checksum, or none;
+ * the peer behind a tap would believe us and not look.
+ */
+static void check_offload(const TxFrame *f, const NicFlow *flow)
+{
+    const char *why = f->csum || f->lso ? offload_misfit(f, flow) : NULL;
+
+    if (why) {
+        hv_audit(HV_AUDIT_OFFLOAD_FRAME, "%s, in a frame of %u bytes with %s", why,
+                 f->len, f->lso ? "LSO" : "a checksum to do");
+    }
+}
+
 /* One PACKET message of @len bytes. */
 static bool parse_packet(HvNic *nic, uint8_t *m, uint32_t len, TxFrame *f)
 {
@@ -382,6 +437,7 @@ static bool parse_packet(HvNic *nic, uint8_t *m, uint32_t len, TxFrame *f)
         !parse_ppis(nic, f, m + 8 + ldl_le_p(m + 28), ldl_le_p(m + 32))) {
         return false;
     }
+    check_offload(f, &flow);
     if (flow.tagged) {
         hv_audit(HV_AUDIT_INFRAME_VLAN, "tag 0x%04x in the frame", flow.vlan);
         limit += 4;
