@@ -113,6 +113,7 @@ static bool buffer_take(HvChan *chan, NicBuffer *b, const uint8_t *m, uint32_t s
     }
     b->gpadl = g;
     b->count = hv_gpadl_bytes(g) / size;
+    b->accepted = true;
     return true;
 }
 
@@ -332,9 +333,9 @@ static bool already_done(const HvNic *nic, uint32_t type)
     case NVSP_NDIS_CONFIG:
         return nic->got_config;
     case NVSP_RECV_BUF:
-        return nic->recv.gpadl || nic->recv.revoked;    /* not if it was refused */
+        return nic->recv.accepted;      /* not if it was refused */
     case NVSP_SEND_BUF:
-        return nic->send.gpadl || nic->send.revoked;
+        return nic->send.accepted;
     default:
         return false;
     }
@@ -568,7 +569,7 @@ static void gpadl_torn(HvDevice *dev, HvGpadl *g)
     HvNic *nic = HV_NETVSC(dev);
 
     if (nic->recv.gpadl == g) {
-        rx_drop_pending(nic);
+        rx_buffer_gone(nic);
         buffer_release(&nic->recv);
     }
     if (nic->send.gpadl == g) {

@@ -58,6 +58,7 @@ typedef struct NicBuffer {
     uint32_t size;                      /* bytes of a section */
     uint32_t count;
     bool announced;                     /* by 101 or 104, ever, in this session */
+    bool accepted;                      /* and taken: not a second time */
     bool revoked;
 } NicBuffer;
 
@@ -203,9 +204,12 @@ void rx_resume(HvNic *nic);
 void rx_completed(HvChan *chan, HvPacket *pkt);
 /* rx_drop_pending: forget what is filled but not announced. */
 void rx_drop_pending(HvNic *nic);
+/* rx_buffer_gone: the guest took the receive buffer away; what it has not completed
+ * has no sections any more. */
+void rx_buffer_gone(HvNic *nic);
 /* rx_chan_closed: all that the guest held on @chan is free again. */
 void rx_chan_closed(HvChan *chan, bool by_guest);
-/* rx_generate: "COUNT SIZE [raw | udp SOURCE DESTINATION]" */
+/* rx_generate: "COUNT SIZE [raw | udp SOURCE DESTINATION [PORT PORT]]" */
 void rx_generate(HvNic *nic, const char *args, Error **errp);
 
 /* hv_rss.c */

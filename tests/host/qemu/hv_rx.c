@@ -36,7 +36,8 @@ static int64_t section_get(HvNic *nic, unsigned keep)
 static void section_put(HvNic *nic, uint32_t section)
 {
     /* the buffer may be gone, with a close or a torn GPADL */
-    if (nic->free_section && nic->nfree < nic->recv.count) {
+    if (nic->free_section && nic->nfree < nic->recv.count &&
+        section < nic->recv.count) {
         nic->free_section[nic->nfree++] = section;
     }
 }
@@ -105,7 +106,8 @@ void rx_flush(HvChan *chan)
     HvNic *nic = HV_NETVSC(chan->dev);
     NicChan *nc = nic_chan(chan);
 
-    if (nc->npending && nic->recv.gpadl && !nic->recv.revoked && hv_chan_is_open(chan) && !chan->broken &&
+    if (nc->npending && nic->recv.gpadl && !nic->recv.revoked &&
+        hv_chan_is_open(chan) && !chan->broken &&
         rx_announce(chan, 0, nc->pending, nc->npending)) {
         nc->npending = 0;
     }
@@ -170,6 +172,27 @@ void rx_drop_pending(HvNic *nic)
 {
     for (unsigned i = 0; i < nic->queues; i++) {
         drop_pending(nic, &nic->nchan[i]);
+    }
+}
+
+void rx_buffer_gone(HvNic *nic)
+{
+    GHashTableIter iter;
+    gpointer p;
+
+    rx_drop_pending(nic);
+    for (unsigned i = 0; i < nic->queues; i++) {
+        NicChan *nc = &nic->nchan[i];
+
+        if (nc->rx_sections) {
+            hv_audit(HV_AUDIT_RX_LEFT, "buffer torn with %u sections of channel %u "
+                     "not returned", nc->rx_sections, i);
+        }
+        nc->rx_sections = 0;
+        g_hash_table_iter_init(&iter, nc->outstanding);
+        while (g_hash_table_iter_next(&iter, NULL, &p)) {
+            ((NicRxPacket *)p)->n = 0;  /* the id may still come, once */
+        }
     }
 }
 

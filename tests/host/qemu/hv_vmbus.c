@@ -237,7 +237,11 @@ static void gpadl_drop_relid(uint32_t relid)
 static void gpadl_copy(HvGpadl *g, uint64_t offset, uint8_t *buf, size_t len,
                        bool write)
 {
-    assert(offset + len <= hv_gpadl_bytes(g));
+    if (offset > hv_gpadl_bytes(g) || len > hv_gpadl_bytes(g) - offset) {
+        error_report_once("bug in this host: %zu bytes at %" PRIu64 " of a GPADL of "
+                          "%" PRIu64, len, offset, hv_gpadl_bytes(g));
+        return;
+    }
     while (len && !g->torn) {
         uint32_t in_page = offset % HV_PAGE_SIZE;
         uint8_t *at = g->page[offset / HV_PAGE_SIZE] + in_page;
