@@ -165,15 +165,17 @@ static HvChan *message_chan(uint32_t relid)
  */
 static void chan_drain(HvChan *chan)
 {
-    uint64_t before;
+    uint64_t before, end;
 
-    while (chan && hv_chan_is_open(chan) && !chan->broken) {
+    if (!chan || !hv_chan_is_open(chan)) {
+        return;
+    }
+    end = hv_chan_horizon(chan);        /* the guest may go on writing for ever */
+    do {
         before = chan->in.total;
         HV_DEVICE_GET_CLASS(chan->dev)->work(chan);
-        if (chan->in.total == before) {
-            return;             /* empty, or it has to wait for room */
-        }
-    }
+        /* no progress: empty, or it has to wait for room */
+    } while (!chan->broken && chan->in.total != before && chan->in.total < end);
 }
 
 /* --- GPADLs --- */
