@@ -554,6 +554,9 @@ static void chan_closed(HvChan *chan, bool by_guest)
         rx_chan_closed(&nic->parent_obj.chan[i], judge);
     }
     session_reset(nic);
+    if (!by_guest) {            /* the machine or the bus starts anew */
+        memcpy(nic->mac, nic->conf.macaddr.a, 6);
+    }
 }
 
 static bool gpadl_uses(HvDevice *dev, HvGpadl *g)

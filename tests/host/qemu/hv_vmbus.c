@@ -43,7 +43,7 @@ typedef struct Message {
 
 /* What a relid stands for; @chan is NULL from a rescind until its release. */
 typedef struct Relid {
-    bool used;
+    bool used, ever;
     HvChan *chan;
 } Relid;
 
@@ -157,6 +157,13 @@ static HvChan *message_chan(uint32_t relid)
     }
     hv_audit(HV_AUDIT_VMBUS_RELID, "message for relid %u", relid);
     return NULL;
+}
+
+/* The channel was rescinded, and the GPADLs with it: 1.5 allows to speak of them. */
+static bool relid_is_gone(uint32_t relid)
+{
+    return relid <= VMBUS_MAX_RELID && bridge->relid[relid].ever &&
+           !bridge->relid[relid].chan;
 }
 
 /*
@@ -375,7 +382,7 @@ static void msg_gpadl_teardown(const uint8_t *m, size_t len)
         chan_drain(bridge->relid[relid].chan);
         check_teardown(g, bridge->relid[relid].chan);
         gpadl_drop(g);
-    } else if (g || message_chan(relid)) {
+    } else if (g || (!relid_is_gone(relid) && message_chan(relid))) {
         hv_audit(HV_AUDIT_GPADL_ID, "teardown of GPADL 0x%x with relid %u", id,
                  relid);
     }
@@ -458,7 +465,7 @@ static uint32_t relid_alloc(HvChan *chan)
 
         bridge->last_relid = id;
         if (!bridge->relid[id].used) {
-            bridge->relid[id] = (Relid){ .used = true, .chan = chan };
+            bridge->relid[id] = (Relid){ .used = true, .ever = true, .chan = chan };
             return id;
         }
     }
