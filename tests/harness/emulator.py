@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from common import TESTS, Stop, note, usage
+from common import HARNESS, TESTS, USAGE, Stop, note, usage
 
 DIRS = ("/usr/share/qemu", "/usr/share/seabios")
 CPU = "max"
@@ -44,9 +44,11 @@ def _find():
         )
     except OSError as e:
         raise Stop(f"tests/host/build: {e.strerror}") from None
+    if done.returncode in (USAGE, HARNESS):
+        raise SystemExit(done.returncode)  # it said why
     lines = done.stdout.decode().strip().splitlines()
     if done.returncode or not lines:
-        raise Stop("the emulator cannot be built (its reason is above)", done.returncode or 125)
+        raise Stop(f"tests/host/build ended with status {done.returncode}")
     return lines[-1]
 
 
