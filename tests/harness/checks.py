@@ -2,37 +2,66 @@
 """tests/check: programs that look at the tree or at the runner itself, without a guest of ours."""
 
 import os
+import signal
 import subprocess
+import tempfile
 import time
 
-from common import TESTS, usage
+import sandbox
+from common import TESTS, TIMEOUT, usage
 from progress import Progress
 
-DIRECTORY = os.path.join(TESTS, "check")
+# The test of the runner has checks of its own, to be interrupted.
+DIRECTORY = os.environ.get("HV_CHECKS") or os.path.join(TESTS, "check")
 LIMIT = 600
 
 
 def names(wanted):
     """The checks that wanted (names or prefixes) mean; all without one."""
-    found = sorted(n for n in os.listdir(DIRECTORY) if os.access(os.path.join(DIRECTORY, n), os.X_OK))
+    found = sorted(
+        n for n in os.listdir(DIRECTORY) if os.access(os.path.join(DIRECTORY, n), os.X_OK)
+    )
     for word in wanted:
         if not any(n.startswith(word) for n in found):
             raise usage(f"no such check: {word} (there are: {' '.join(found)})")
     return [n for n in found if not wanted or any(n.startswith(w) for w in wanted)]
 
 
-def _one(name):
-    with Progress(f"check {name}"):
+def _wait(process, limit):
+    """Its status. What it left in its session ends with it, as nobody else knows of that."""
+    try:
+        return process.wait(limit)
+    except subprocess.TimeoutExpired:
+        return TIMEOUT
+    finally:
         try:
-            done = subprocess.run([os.path.join(DIRECTORY, name)], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT)
-        except subprocess.TimeoutExpired as e:
-            return 124, e.stdout or b""
-    return done.returncode, done.stdout
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+def _one(name):
+    """(status, output) of a check. Its files are in the private root, which goes away with us."""
+    place = "/" if sandbox.private else None
+    with tempfile.TemporaryDirectory(
+        prefix="hv-check-", dir=place, ignore_cleanup_errors=True
+    ) as temp, tempfile.TemporaryFile(dir=place) as output, Progress(f"check {name}"):
+        process = subprocess.Popen(
+            [os.path.join(DIRECTORY, name)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "TMPDIR": temp},
+            start_new_session=True,
+        )
+        status = _wait(process, LIMIT)
+        output.seek(0)
+        return status, output.read()
 
 
 def run(chosen):
-    """Run them, a line each; the counts by verdict."""
+    """Run them, a line each; the counts by verdict. To be called inside sandbox.contained()."""
     counts = {"ok": 0, "FAIL": 0, "skip": 0}
     for name in chosen:
         started = time.monotonic()
@@ -41,6 +70,7 @@ def run(chosen):
         counts[verdict] += 1
         print(f"{verdict:4} check  {name:30} {time.monotonic() - started:6.1f}s", flush=True)
         if status:
+            print(f"    | exit status {status}")
             for line in output.decode(errors="replace").splitlines()[-40:]:
                 print(f"    | {line}", flush=True)
     return counts

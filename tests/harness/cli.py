@@ -260,14 +260,14 @@ def _run(args):
     for g in groups:
         emulator.check_settings(g.spec.host)
     allow = args.command and args.allow_violations
-    counts = checks.run(checks.names([])) if not args.command else {}
-    return sandbox.contained(lambda: _run_inside(groups, files, allow, counts), network=True)
+    chosen = [] if args.command else checks.names([])
+    return sandbox.contained(lambda: _run_inside(chosen, groups, files, allow), network=True)
 
 
 def _check(args):
     chosen = checks.names(args.names)
     _prepare(packages.KERNELS)  # they would wait for it, and their limits are for what comes after
-    return _close(checks.run(chosen))
+    return sandbox.contained(lambda: _close(checks.run(chosen)), network=True)
 
 
 def _restrictions(args):
@@ -279,9 +279,10 @@ def _restrictions(args):
     )
 
 
-def _run_inside(groups, files, allow, before):
+def _run_inside(chosen, groups, files, allow):
+    before = checks.run(chosen)
     counts = scenarios.Runner(files, allow).run(groups)
-    return _close({verdict: n + before.get(verdict, 0) for verdict, n in counts.items()})
+    return _close({verdict: n + before[verdict] for verdict, n in counts.items()})
 
 
 def _close(counts):
