@@ -4,6 +4,7 @@
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -103,18 +104,19 @@ def _boot_options(boot):
     boot.add_argument(
         "--queues", type=int, metavar="N", help="that the host offers, 1 to 64, default 4"
     )
-    boot.add_argument(
-        "--nvsp", choices=emulator.NVSP, default="6.1", help="the host's highest, default 6.1"
-    )
+    boot.add_argument("--nvsp", choices=emulator.NVSP, help="the host's highest, default 6.1")
     boot.add_argument(
         "--host",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a setting of the emulated NIC, or vmbus.KEY=VALUE of the bus",
+        help="a setting of the emulated NIC, or vmbus.KEY=VALUE of the bus; see "
+        "Documentation/host.rst",
     )
     boot.add_argument("--share", metavar="DIR", help="is /share in the guest, writable")
-    boot.add_argument("--timeout", type=float, default=300, metavar="S", help="of all, default 300")
+    boot.add_argument(
+        "--timeout", type=_seconds, default=300, metavar="S", help="of all, default 300"
+    )
     boot.add_argument("--allow-violations", action="store_true", help="print them, but do not fail")
     boot.add_argument(
         "--verbose", action="store_true", help="the guest's console on stderr at the end"
@@ -123,6 +125,16 @@ def _boot_options(boot):
     boot.add_argument("--icount", action="store_true", help=argparse.SUPPRESS)
     boot.add_argument("--cpu", help=argparse.SUPPRESS)
     boot.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+
+
+def _seconds(word):
+    try:
+        value = float(word)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{word}: not a number of seconds above 0")
+    return value
 
 
 def _settings(words):
@@ -135,26 +147,50 @@ def _settings(words):
     return settings
 
 
+def _own_option(host, key, given, default):
+    """A setting of the NIC that has an option of its own: from there, or from --host."""
+    if key not in host:
+        return default if given is None else given
+    if given is not None:
+        raise usage(f"--host {key}={host[key]}: --{key} {given} says it already")
+    return host.pop(key)
+
+
+def _queues(host, given, default):
+    option = "--host queues" if "queues" in host else "--queues"
+    value = _own_option(host, "queues", given, default)
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 64:
+        raise usage(f"{option} {value}: not 1 to 64")
+    return number
+
+
 def _boot(args):
     words = args.words[1:] if args.words[:1] == ["--"] else args.words
     if not words:
         raise usage("boot: no COMMAND given (see tests/run boot --help)")
     if not 1 <= args.cpus <= 8:
         raise usage(f"--cpus {args.cpus}: not 1 to 8")
-    queues = args.queues if args.queues is not None else min(args.cpus, 4)
-    if not 1 <= queues <= 64:
-        raise usage(f"--queues {queues}: not 1 to 64")
+    host = _settings(args.host)
+    queues = _queues(host, args.queues, min(args.cpus, 4))
+    nvsp = _own_option(host, "nvsp", args.nvsp, "6.1")
+    if nvsp not in emulator.HOST_NVSP:
+        raise usage(f"--host nvsp={nvsp}: not one of {', '.join(emulator.HOST_NVSP)}")
+    if not args.no_load and re.fullmatch(r"\d+", host.get("mtu", "")) and int(host["mtu"]) < 1280:
+        raise usage(f"--host mtu={host['mtu']}: ADDR6 needs 1280; less is for --no-load")
     if args.share and not os.path.isdir(args.share):
         raise usage(f"--share {args.share}: no such directory")
     share = os.path.realpath(args.share) if args.share else None
-    host = _settings(args.host)
     files = _prepare([args.kernel], host)[args.kernel]
     settings = dict(
         kernel=args.kernel,
         load=not args.no_load,
         cpus=args.cpus,
         queues=queues,
-        nvsp=args.nvsp,
+        nvsp=nvsp,
         host=host,
         icount=args.icount,
         cpu=args.cpu,

@@ -12,7 +12,10 @@ DIRS = ("/usr/share/qemu", "/usr/share/seabios")
 CPU = "max"
 INSTANCE = "7d3c1b9a-2f64-4e55-9c0e-1a2b3c4d5e6f"
 GUEST_MAC = "00:15:5d:01:02:03"
-NVSP = ("5", "6", "6.1")
+NVSP = ("5", "6", "6.1")  # what scenarios run on
+HOST_NVSP = ("1", "2", "4", *NVSP)
+ADDRESSED_BY = {"id", "netdev", "instanceid"}  # the harness finds the device by these
+OWN_OPTION = {"queues", "nvsp"}  # what a boot waits for depends on these
 VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
 
 
@@ -71,13 +74,35 @@ def has_netvsc():
 
 
 def check_settings(settings):
-    """settings: KEY=VALUE of --host, as a dict."""
+    """settings: KEY=VALUE of --host, as a dict. What values a key takes is for the emulator to say:
+    see refusal()."""
     if settings and not has_netvsc():
         raise usage(f"{path()} has no hv-netvsc: it takes no --host")
     for key in settings:
         device, name = ("vmbus-bridge", key[6:]) if key.startswith("vmbus.") else ("hv-netvsc", key)
+        if name in ADDRESSED_BY:
+            raise usage(f"--host {key}: the harness needs its own value there")
+        if name in OWN_OPTION:
+            raise usage(f"--host {key}: it has an option of its own")
+        if key == "do":
+            raise usage("--host do: not a setting but a command, for `host do` in the guest")
         if name not in properties(device):
             raise usage(f"--host {key}: {device} has no such setting")
+
+
+def refusal(spec, log):
+    """Why the emulator did not take what --host says, in its own words; None if that is not it."""
+    for device in nic_devices(spec)[1::2]:
+        _, found, reason = log.partition(f"-device {device}: ")
+        if found and spec.host:
+            words = " ".join(f"{key}={value}" for key, value in spec.host.items())
+            return f"--host {words}: {reason.splitlines()[0]}"
+    return None
+
+
+def is_on(settings, key):
+    """A switch of the NIC that is on unless settings turn it off. QEMU knows these words."""
+    return settings.get(key, "on") not in ("off", "no", "false", "n")
 
 
 def virtiofsd():

@@ -14,7 +14,7 @@ import emulator
 import hostverbs
 import sandbox
 from agent import Agent
-from common import ROOT, TIMEOUT, Stop
+from common import ROOT, TIMEOUT, Stop, usage
 from console import Console
 from qmp import Qmp, QmpError
 
@@ -59,7 +59,8 @@ class Spec:
         )
 
     def expected_queues(self):
-        if not emulator.has_netvsc() or float(self.nvsp) < 5:
+        """Subchannels came with NVSP 5, and a guest asks for them only to spread by RSS."""
+        if not emulator.has_netvsc() or float(self.nvsp) < 5 or not emulator.is_on(self.host, "rss"):
             return 1
         return min(self.cpus, self.queues)
 
@@ -178,15 +179,21 @@ class Vm:
         try:
             self._qmp = Qmp(f"{self._dir}/qmp", self._on_event)
         except (QmpError, OSError):
-            raise Stop("the emulator did not start") from None
+            self._processes[-1].wait()  # it is about to end, and then its log is complete
+            raise self._not_started("qemu.log") from None
         self._agent = Agent(f"{self._dir}/agent", self._serve)
 
     def _wait_for_file(self, name, log):
         while not os.path.exists(f"{self._dir}/{name}"):
             if self._processes[-1].poll() is not None:
-                raise Stop(f"the emulator did not start: {self._log(log).strip()}")
+                raise self._not_started(log)
             self._check_time()
             time.sleep(0.01)
+
+    def _not_started(self, log):
+        text = self._log(log).strip()
+        refusal = emulator.refusal(self.spec, text)
+        return usage(refusal) if refusal else Stop(f"the emulator did not start: {text}")
 
     def _log(self, name):
         with open(f"{self._dir}/{name}", encoding="utf-8", errors="replace") as f:
