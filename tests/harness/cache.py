@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A cache of what is slow to make: directories named WHAT-KEY, complete or absent."""
+"""A cache of what is slow to make: directories named WHAT-KEY, complete or absent.
+
+Several checkouts share it, and their runs may go on at the same time: an entry is removed only when
+no run took it for KEEP_SECONDS, which is longer than a run. tests/host/build does the same.
+"""
 
 import contextlib
 import fcntl
@@ -8,11 +12,13 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 
 from common import usage
 from progress import Progress
 
 COLD_BYTES = 4 << 30
+KEEP_SECONDS = 24 * 3600
 
 
 def directory():
@@ -34,7 +40,10 @@ def key_of(*inputs):
 def check_space():
     """Called when something must be built: better one line now than a full disk later."""
     path = directory()
-    os.makedirs(path, exist_ok=True)
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as e:
+        raise usage(f"cannot make {path}: {e.strerror}") from None
     free = shutil.disk_usage(path).free
     if free < COLD_BYTES and not glob.glob(os.path.join(path, "host-tree-*")):
         raise usage(
@@ -50,32 +59,60 @@ def obtain(what, key, build):
     """The path of WHAT-KEY; if it is absent, build(temporary directory) makes its contents."""
     base = directory()
     path = os.path.join(base, f"{what}-{key}")
-    if os.path.isdir(path):
+    if _take(path):
         return path
     check_space()
     with _lock(what):
-        if os.path.isdir(path):
+        if _take(path):
             return path
         temp = tempfile.mkdtemp(prefix=f".tmp-{what}-", dir=base)
         try:
             with Progress(f"making {what}"):
                 build(temp)
             os.chmod(temp, 0o755)
+            os.utime(temp)
             os.rename(temp, path)
         except BaseException:
             shutil.rmtree(temp, ignore_errors=True)
             raise
-        for old in glob.glob(os.path.join(base, f"{what}-" + "[0-9a-f]" * 16)):
-            if old != path:
-                shutil.rmtree(old, ignore_errors=True)
+        _remove_unused(what)
     return path
+
+
+def _take(path):
+    """Is it there? Then this run may count on it."""
+    if not os.path.isdir(path):
+        return False
+    with _locked("use"):
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _remove_unused(what):
+    base = directory()
+    for path in glob.glob(os.path.join(base, f"{what}-" + "[0-9a-f]" * 16)):
+        with _locked("use"):
+            if time.time() - os.stat(path).st_mtime < KEEP_SECONDS:
+                continue
+            dead = tempfile.mkdtemp(prefix=f".tmp-{what}-", dir=base)
+            os.rename(path, dead)
+        shutil.rmtree(dead, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(name, flags=fcntl.LOCK_EX):
+    with open(os.path.join(directory(), f".lock-{name}"), "w") as f:
+        fcntl.flock(f, flags)
+        yield
 
 
 @contextlib.contextmanager
 def _lock(what):
     """Whoever holds the lock also knows that what others left behind unfinished is dead."""
-    with open(os.path.join(directory(), f".lock-{what}"), "w") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
+    with _locked(what):
         for stale in glob.glob(os.path.join(directory(), f".tmp-{what}-*")):
             shutil.rmtree(stale, ignore_errors=True)
         yield
@@ -85,9 +122,8 @@ def sweep():
     """Remove what a killed run left half made, unless another run is at it."""
     for path in glob.glob(os.path.join(directory(), ".tmp-*")):
         what = os.path.basename(path)[len(".tmp-") :].rsplit("-", 1)[0]
-        with open(os.path.join(directory(), f".lock-{what}"), "w") as f:
-            try:
-                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            shutil.rmtree(path, ignore_errors=True)
+        try:
+            with _locked(what, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            continue
