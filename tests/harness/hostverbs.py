@@ -3,7 +3,7 @@
 
 import json
 
-from common import USAGE
+from common import USAGE, Stop
 from qmp import QmpError
 
 NIC = "/machine/peripheral/nic0"
@@ -68,5 +68,5 @@ def run(qmp, log, words):
         return 0, _act(qmp, log, list(words)) or "", ""
     except ValueError:
         return USAGE, "", f"host: the verbs are: {VERBS}\n"
-    except QmpError as e:
+    except (QmpError, Stop) as e:
         return 1, "", f"host: {e}\n"

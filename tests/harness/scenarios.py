@@ -272,8 +272,13 @@ class Runner:
         faults = [f"the kernel warns: {line}" for line in guest.console.new_warnings()]
         if guest.dead:
             return faults
+        try:
+            audit = guest.audit()
+        except Stop as e:  # a silent emulator; the next scenario gets another one
+            guest.tainted = True
+            return faults + [str(e)]
         seen = {}
-        for item in guest.audit():
+        for item in audit:
             key = (item["class"], item["kind"])
             seen[key] = item["count"]
             count = item["count"] - self._audit.get(key, 0)

@@ -114,7 +114,7 @@ class Vm:
         self._deadline = deadline or self.started + 300
         self._dir = f"{sandbox.run_dir}/{Vm._count}"
         self._dead = None
-        self.tainted = False  # a command ran out of its time and may still go on
+        self.tainted = False  # a command ran out of its time, in the guest or in the emulator
         self._agent = self._qmp = None
         self._processes = []
         self.env = {
