@@ -26,6 +26,8 @@ bad input. The cache is in ${XDG_CACHE_HOME:-~/.cache}/hv_netvsc. HV_QEMU=PATH u
 instead of building one.
 """
 
+BUDGET_SECONDS = 20 * 60  # of tests/run without a command, when the cache is filled
+
 
 class Parser(argparse.ArgumentParser):
     def error(self, message):
@@ -67,7 +69,7 @@ def _parser():
     cost_parser = commands.add_parser("cost", help="guest instructions per packet")
     cost_parser.add_argument("--driver", choices=("ours", "stock"), default="stock")
     cost_parser.add_argument("--kernel", choices=packages.KERNELS, default=packages.KERNELS[0])
-    commands.add_parser("list", help="the scenarios and their times")
+    commands.add_parser("list", help="checks and scenarios, and their times")
     return parser
 
 
@@ -288,20 +290,29 @@ def _run(args):
             [s for s in found if s.layer == layer], args.names if args.command else []
         )
         groups += scenarios.group(chosen, *_restrictions(args))
+    chosen = [] if args.command else checks.choose([])
     if not args.command:
-        scenarios.check_budget(groups)
+        _check_budget(chosen, groups)
     elif not groups:
         raise usage("nothing to run: no scenario fits these options")
     files = _prepare(sorted({g.spec.kernel for g in groups}))
     for g in groups:
         emulator.check_settings(g.spec.host)
     allow = args.command and args.allow_violations
-    chosen = [] if args.command else checks.names([])
     return sandbox.contained(lambda: _run_inside(chosen, groups, files, allow), network=True)
 
 
+def _check_budget(chosen, groups):
+    total = sum(c.seconds for c in chosen) + sum(g.seconds() for g in groups)
+    if total > BUDGET_SECONDS:
+        raise usage(
+            f"the declared times of {len(chosen)} checks and {len(groups)} boots sum up to"
+            f" {total:.0f} s; the budget is {BUDGET_SECONDS} s"
+        )
+
+
 def _check(args):
-    chosen = checks.names(args.names)
+    chosen = checks.choose(args.names)
     _prepare(packages.KERNELS)  # they would wait for it, and their limits are for what comes after
     return sandbox.contained(lambda: _close(checks.run(chosen)), network=True)
 
@@ -328,6 +339,8 @@ def _close(counts):
 
 
 def _list(_args):
+    for c in checks.choose([]):
+        print(f"check  {c.name:20} {c.seconds:4.0f} s")
     for s in scenarios.load_all("stock"):
         print(f"{s.layer:6} {s.name:20} {s.seconds:4.0f} s x {len(s.specs)}  {s.title}")
     return 0

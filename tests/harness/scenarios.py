@@ -3,20 +3,19 @@
 
 import dataclasses
 import os
-import re
 import shutil
 import time
 
 import sandbox
 import vm
 from common import TESTS, Stop, usage
+from header import read
 from progress import Progress
 
 DIRECTORY = os.path.join(TESTS, "scenarios")
 KEYS = {"title", "seconds", "cpus", "queues", "kernel", "nvsp", "host", "driver", "layer", "share"}
 SKIPPED = 77
 BOOT_SECONDS = 15
-BUDGET_SECONDS = 15 * 60
 SCRATCH = sandbox.RUN_DIR + "/scratch"
 
 
@@ -46,23 +45,6 @@ class Group:
         return BOOT_SECONDS + sum(s.seconds for s in self.scenarios)
 
 
-def _header(path):
-    """The `# key: value` lines at the top of a scenario."""
-    found = {}
-    with open(path, encoding="utf-8") as f:
-        for line in f:
-            if not line.startswith("#"):
-                break
-            match = re.match(r"# (\w+): *(.*\S)", line)
-            if match and match[1] in found:
-                raise usage(f"{path}: {match[1]} is declared twice")
-            if match and match[1] in KEYS:
-                found[match[1]] = match[2]
-            elif match:
-                raise usage(f"{path}: unknown key {match[1]} (known: {', '.join(sorted(KEYS))})")
-    return found
-
-
 def _choice(path, header, key, choices, default):
     value = header.get(key, default)
     if value not in choices:
@@ -72,7 +54,7 @@ def _choice(path, header, key, choices, default):
 
 def _load(name, driver):
     path = os.path.join(DIRECTORY, name)
-    header = _header(path)
+    header = read(path, KEYS)
     try:
         title, seconds = header["title"], float(header["seconds"])
         cpus, queues = int(header.get("cpus", "4")), int(header.get("queues", "4"))
@@ -140,15 +122,6 @@ def group(scenarios, kernels, nvsps):
         g.scenarios.sort(key=lambda s: (s.load, s.seconds))
         g.spec = dataclasses.replace(g.spec, load=g.scenarios[0].load)
     return sorted(found, key=Group.seconds)
-
-
-def check_budget(groups):
-    total = sum(g.seconds() for g in groups)
-    if total > BUDGET_SECONDS:
-        raise usage(
-            f"the declared times sum up to {total:.0f} s in {len(groups)} boots; the budget is"
-            f" {BUDGET_SECONDS} s"
-        )
 
 
 class Runner:
