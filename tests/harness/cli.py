@@ -18,7 +18,7 @@ import packages
 import sandbox
 import scenarios
 import vm
-from common import HARNESS, Stop, note, usage
+from common import HARNESS, TESTS, Stop, note, usage
 
 EPILOG = """
 A scenario runs in a guest; see tests/scenarios. Exit status: 0 only when nothing failed, 2 for
@@ -202,14 +202,23 @@ def _boot(args):
     )
 
 
+def _set_up():
+    """Debian's packages. Not contained: apt-get is not to be killed half way."""
+    program = f"{TESTS}/setup"
+    status = sandbox.wait_forwarding(os.spawnv(os.P_NOWAIT, program, [program]))
+    if status:
+        raise SystemExit(status)  # it said why
+
+
 def _prepare(kernels, host=None, required=True):
-    """Fill the caches; the files of each kernel. Contained, so that an interrupt leaves no process.
+    """Install packages and fill the caches; the files of each kernel. What fills them is contained,
+    so that an interrupt leaves no process.
 
     Not required: do without namespaces where they are not allowed.
     """
     if os.geteuid():
         raise usage("not root: namespaces, taps and file ownership in images need it")
-
+    _set_up()
     reader, writer = os.pipe()
 
     def fill():

@@ -70,10 +70,11 @@ def contained(function, network, private=None, required=True):
         child = os.fork()
         if not child:
             _run(lambda: _outer_child(function, network, private, temp))
-        return _wait_forwarding(child)
+        return wait_forwarding(child)
 
 
-def _wait_forwarding(child):
+def wait_forwarding(child):
+    """The exit status of a process that is told of every signal, and is waited for all the same."""
     caught = []
 
     def stop(signo, _frame):

@@ -60,9 +60,10 @@ class Spec:
 
     def expected_queues(self):
         """Subchannels came with NVSP 5, and a guest asks for them only to spread by RSS."""
-        if not emulator.has_netvsc() or float(self.nvsp) < 5 or not emulator.is_on(self.host, "rss"):
-            return 1
-        return min(self.cpus, self.queues)
+        several = emulator.has_netvsc() and float(self.nvsp) >= 5
+        if several and emulator.is_on(self.host, "rss"):
+            return min(self.cpus, self.queues)
+        return 1
 
 
 @dataclasses.dataclass(frozen=True)
