@@ -220,6 +220,8 @@ class Vm:
         """Load the driver and bring the interface up, as far as it is not."""
         load = self.spec.load if load is None else load
         argv = ["/run/hv/netup", "load" if load else "none", str(self.spec.expected_queues())]
+        if not emulator.is_on(self.spec.host, "link"):
+            argv.append("no-carrier")
         status, out, err = self.exec(argv, timeout=None)
         if status:
             raise Stop(f"the guest's network did not come up: {err.strip()}")
