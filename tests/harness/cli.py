@@ -69,6 +69,9 @@ def _parser():
     cost_parser = commands.add_parser("cost", help="guest instructions per packet")
     cost_parser.add_argument("--driver", choices=("ours", "stock"), default="stock")
     cost_parser.add_argument("--kernel", choices=packages.KERNELS, default=packages.KERNELS[0])
+    cost_parser.add_argument(
+        "--packets", type=int, default=cost.PACKETS, metavar="N", help="a run, default %(default)s"
+    )
     commands.add_parser("list", help="checks and scenarios, and their times")
     return parser
 
@@ -362,7 +365,9 @@ def _demo(_args):
 
 def _cost(args):
     files = _prepare([args.kernel])[args.kernel]
-    return sandbox.contained(lambda: cost.run(files, args.kernel, args.driver), network=True)
+    return sandbox.contained(
+        lambda: cost.run(files, args.kernel, args.driver, args.packets), network=True
+    )
 
 
 COMMANDS = {

@@ -41,28 +41,28 @@ def _sh(guest, script):
     return out
 
 
-def _send(guest, size):
+def _send(guest, size, packets):
     """The second of two runs: the first fills the guest's allocators."""
-    _sh(guest, PKTGEN.format(count=PACKETS, size=size))
+    _sh(guest, PKTGEN.format(count=packets, size=size))
     _sh(guest, START)
     # Metered in the device: an idle guest runs through its timers as fast as the machine can.
     guest.host(["do", "meter", str(size)])
     _sh(guest, START)
     counters = guest.host_get("counters")
     sent = counters["meter-packets"]
-    if sent < PACKETS:
-        raise Stop(f"the device saw {sent} of {PACKETS} packets", HARNESS)
+    if sent < packets:
+        raise Stop(f"the device saw {sent} of {packets} packets", HARNESS)
     return counters["meter-instructions"] / sent
 
 
-def _receive(guest, size, kind):
+def _receive(guest, size, kind, packets):
     """Likewise."""
-    _generate(guest, size, kind)
-    return _generate(guest, size, kind)
+    _generate(guest, size, kind, packets)
+    return _generate(guest, size, kind, packets)
 
 
-def _generate(guest, size, kind):
-    words = f"do generate {PACKETS} {size} {kind}"
+def _generate(guest, size, kind, packets):
+    words = f"do generate {packets} {size} {kind}"
     if kind == "udp":
         words += f" {guest.network.peer4} {guest.network.guest4}"
     status, _, err = guest.host(words.split())
@@ -73,43 +73,57 @@ def _generate(guest, size, kind):
         if time.monotonic() > limit:
             raise Stop("the guest did not take the generated frames in time", HARNESS)
         time.sleep(0.05)
-    return guest.host_get("counters")["generator-instructions"] / PACKETS
+    return guest.host_get("counters")["generator-instructions"] / packets
 
 
-def _xdp(guest, size, verdict):
+def _xdp(guest, size, verdict, packets):
     output = bytearray()
-    wait = guest.start(["/src/tests/guest/xdprun", guest.env["IFACE"], verdict], (output.extend, output.extend))
+    program = ["/src/tests/guest/xdprun", guest.env["IFACE"], verdict]
+    wait = guest.start(program, (output.extend, output.extend))
     limit = time.monotonic() + 30
     while b"attached" not in output:
         if time.monotonic() > limit:
             raise Stop(f"no XDP program: {output.decode(errors='replace').strip()}", HARNESS)
         time.sleep(0.05)
     try:
-        return _receive(guest, size, "raw")
+        return _receive(guest, size, "raw", packets)
     finally:
         _sh(guest, "pkill -f guest/[x]dprun")    # the brackets: not this very shell
         wait()
 
 
-def _measure(guest, how, size):
+def _measure(guest, how, size, packets):
     if how == "send":
-        return _send(guest, size)
+        return _send(guest, size, packets)
     if how in ("drop", "pass"):
-        return _xdp(guest, size, how)
-    return _receive(guest, size, how)
+        return _xdp(guest, size, how, packets)
+    return _receive(guest, size, how, packets)
 
 
-def run(files, kernel, driver):
+def run(files, kernel, driver, packets):
     """Print the table for one driver; 0 when all of it could be measured."""
-    guest = vm.boot(files, vm.tap_network(), timeout=900, driver=driver, kernel=kernel, cpus=1, queues=1,
-                    icount=True, cpu=CPU, mitigations=True)
+    guest = vm.boot(
+        files,
+        vm.tap_network(),
+        timeout=900,
+        driver=driver,
+        kernel=kernel,
+        cpus=1,
+        queues=1,
+        icount=True,
+        cpu=CPU,
+        mitigations=True,
+    )
     note(f"tests/run: {files['release']} is up after {guest.boot_seconds:.1f} s")
     try:
-        print(f"instructions per packet, {driver} driver, {files['release']}, one processor, {PACKETS} packets a run")
+        print(
+            f"instructions per packet, {driver} driver, {files['release']}, one processor, "
+            f"{packets} packets a run"
+        )
         print(f"{'':34} {'60 bytes':>10} {'1514 bytes':>10}", flush=True)
         for name, how, sizes in ROWS:
-            values = {size: _measure(guest, how, size) for size in sizes}
-            cells = (f"{values[size]:10.0f}" if size in values else f"{'-':>10}" for size in (60, 1514))
+            values = {size: _measure(guest, how, size, packets) for size in sizes}
+            cells = [f"{round(values[n]) if n in values else '-':>10}" for n in (60, 1514)]
             print(f"{name:34} {' '.join(cells)}", flush=True)
     finally:
         guest.close()
