@@ -32,12 +32,14 @@ RECEIVE_ID, SEND_ID = 0xCAFE, 0
 OK, FAIL = 1, 2                                         # status words of NVSP
 
 QUERY, SET = 4, 5
-OID_FILTER, OID_MAC, OID_MAX_FRAME = 0x0001010E, 0x01010101, 0x00010106
+OID_FILTER, OID_MAC, OID_MAX_FRAME, OID_RSS = 0x0001010E, 0x01010101, 0x00010106, 0x00010204
 # Source routing: the interface is up, but nothing that the peer's kernel sends of its own accord passes.
 SILENT = 0x0010
 CSUM, LSO, VLAN, HASH = 0, 2, 6, 8                      # types of per-packet information
 PEER = bytes.fromhex("020000000001")                    # nobody's: the peer's kernel drops it in silence
 EXPERIMENTAL = 0x88B5                                   # an EtherType that nobody listens to
+# The key that published hash values are computed with.
+RSS_KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa")
 
 
 class Failed(Exception):
@@ -176,6 +178,25 @@ def ipv6(payload, lso=False, length=None):
 def request(kind, oid, data=b"", ident=1, at=20, size=None, length=None):
     body = struct.pack("<5I", ident, oid, len(data) if size is None else size, at, 0) + data
     return struct.pack("<II", kind, 8 + len(body) if length is None else length) + body
+
+
+def rss_parameters(types, table, key):
+    """The object of OID_RSS."""
+    head = struct.pack("<BBHHHIHHIHHIIII", 0x89, 2, 40, 0, 0, types, 4 * len(table), 0, 40, len(key), 0,
+                       40 + 4 * len(table), 0, 0, 0)
+    return head + struct.pack(f"<{len(table)}I", *table) + key
+
+
+def hash_of(frame):
+    """The value of the hash info (PPI 8) of a received message, or None."""
+    at, length = struct.unpack_from("<II", frame, 28)
+    at, end = 8 + at, 8 + at + length
+    while at < end:
+        size, kind, offset = struct.unpack_from("<III", frame, at)
+        if kind == HASH:
+            return struct.unpack_from("<I", frame, at + offset)[0]
+        at += size
+    return None
 
 
 def rndis_initialize(ident=1, size=24):
@@ -583,18 +604,30 @@ class RawNic:
     # subchannels
 
     def subchannel(self):
-        """The rings of the one subchannel of a NIC with two queues, opened by the kernel on its offer."""
+        """The rings of the one subchannel of a NIC with two queues."""
+        return self.subchannels(1)[1]
+
+    def subchannels(self, count):
+        """The rings of so many subchannels, by channel; the kernel opens each on its offer."""
         before = set(self._ring_files())
         # Not by the device's doorbell: the offer would come while uio_hv_generic goes through the subchannels,
         # and it does not expect to find one that is not open yet.
         tid = self.tid()
-        self.primary.put(INBAND, nvsp(133, 1, 1), tid, 1)
+        self.primary.put(INBAND, nvsp(133, 1, count), tid, 1)
         self.primary.publish()
         host("do", "kick")
         answer = self.answer(tid)
-        check((133, OK, 1), struct.unpack_from("<3I", answer), "subchannel completion")
-        path = wait_for(lambda: set(self._ring_files()) - before, "rings of the subchannel").pop()
-        wait_for(lambda: counters()["channels"][1]["open"], "open subchannel")
+        check((133, OK, count), struct.unpack_from("<3I", answer), "subchannel completion")
+        wait_for(lambda: all(c["open"] for c in counters()["channels"][:count + 1]), "open subchannels")
+        wait_for(lambda: len(set(self._ring_files()) - before) == count, "rings of the subchannels")
+        return {self._index_of(path): self._map_ring(path) for path in set(self._ring_files()) - before}
+
+    @staticmethod
+    def _index_of(path):
+        with open(f"{os.path.dirname(path)}/subchannel_id", encoding="ascii") as f:
+            return int(f.read())
+
+    def _map_ring(self, path):
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         view = memoryview(mmap.mmap(file, os.fstat(file).st_size))
         os.close(file)
