@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Transmit: what netvsc_tx.c offers to the files above it. */
+#ifndef _NETVSC_TX_H
+#define _NETVSC_TX_H
+
+#include "hyperv_net.h"
+
+netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev);
+u16 netvsc_select_queue(struct net_device *ndev, struct sk_buff *skb,
+			struct net_device *sb_dev);
+
+bool netvsc_tx_complete(struct netvsc_chan *ch, u64 id, u32 status, int budget);
+void netvsc_tx_poll_end(struct netvsc_chan *ch);
+
+int netvsc_tx_connect(struct netvsc_chan *ch);
+void netvsc_tx_disconnect(struct netvsc_chan *ch);
+void netvsc_tx_start(struct netvsc *nv);
+void netvsc_tx_stop(struct netvsc *nv);
+bool netvsc_tx_idle(const struct netvsc_chan *ch);
+
+#endif
