@@ -222,6 +222,7 @@ struct netvsc_bufs {
  * @send_full: no section free, sent by page ranges
  * @stop_queue: queue stopped
  * @wake_queue: queue woken
+ * @vlan_error: dropped: a tag in the frame could not be taken out
  * @dropped: all packets dropped
  */
 struct netvsc_tx_stats {
@@ -234,6 +235,7 @@ struct netvsc_tx_stats {
 	u64_stats_t send_full;
 	u64_stats_t stop_queue;
 	u64_stats_t wake_queue;
+	u64_stats_t vlan_error;
 	u64_stats_t dropped;
 };
 
@@ -314,7 +316,7 @@ struct netvsc_req {
  * One producer, one consumer, a cache line each.
  */
 struct netvsc_free {
-	u32 *slot;
+	u16 *slot;
 	u32 mask;
 	u32 head ____cacheline_aligned_in_smp;
 	u32 tail ____cacheline_aligned_in_smp;
@@ -323,9 +325,11 @@ struct netvsc_free {
 /**
  * struct netvsc_tx - a channel's transmit side
  * @running: packets may be sent; cleared before the queue is stopped for good
- * @blocked: the ring was full, and nothing on it will wake the queue
+ * @blocked: @batch did not fit the ring; read by NAPI with READ_ONCE()
  * @batch: request whose section still takes packets, or NULL
+ * @spare: request that was taken and not used, or NULL; never beside @batch
  * @generation: of transaction ids
+ * @section_cache: sections that @free_sections may keep
  * @desc: room for the longest descriptor of page ranges
  * @reqs: NETVSC_REQS of them
  * @hdr_pages: memory of their header slots
@@ -338,7 +342,9 @@ struct netvsc_tx {
 	bool running;
 	bool blocked;
 	struct netvsc_req *batch;
+	struct netvsc_req *spare;
 	u32 generation;
+	u32 section_cache;
 	struct vmbus_packet_mpb_array *desc;
 	struct netvsc_req *reqs;
 	struct page **hdr_pages;

@@ -1,0 +1,943 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Transmit: the queue of a packet, its description, its way into a send section
+ * or behind page ranges, flow control, and its completion.
+ *
+ * Requests and send sections go round without a lock: the transmit side takes
+ * them under the tx lock, NAPI gives them back, through rings of one producer
+ * and one consumer.
+ */
+#include <linux/bitfield.h>
+#include <linux/etherdevice.h>
+#include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <net/flow_dissector.h>
+#include <net/ip6_checksum.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "netvsc_trace.h"
+#include "netvsc_tx.h"
+#include "netvsc_vmbus.h"
+#include "nvsp_proto.h"
+#include "rndis_msg.h"
+
+/* Page ranges of a packet: its header's, its linear part's, its fragments' */
+#define NETVSC_RANGES_MAX	min_t(u32, 32, MAX_SKB_FRAGS + 2)
+/* and the pages in them, of the longest frame: two more in each for its ends */
+#define NETVSC_PFNS_MAX		((GSO_LEGACY_MAX_SIZE >> HV_HYP_PAGE_SHIFT) + 2 * 32)
+#define NETVSC_DESC_MAX \
+	(offsetof(struct vmbus_packet_mpb_array, range) + \
+	 32 * sizeof(struct hv_mpb_array) + NETVSC_PFNS_MAX * sizeof(u64))
+
+/* Percent of the ring that is free when a queue is stopped, and is woken */
+#define NETVSC_ROOM_STOP	10
+#define NETVSC_ROOM_WAKE	20
+
+#define NETVSC_HDR_PAGES	(NETVSC_REQS * NETVSC_HDR_SLOT / PAGE_SIZE)
+
+static_assert(RNDIS_TX_HDR_MAX <= NETVSC_HDR_SLOT);
+static_assert(NETVSC_REQS <= U16_MAX);
+
+#define netvsc_tx_count(ch, what)					\
+do {									\
+	u64_stats_update_begin(&(ch)->tx_stats.sync);			\
+	u64_stats_inc(&(ch)->tx_stats.what);				\
+	u64_stats_update_end(&(ch)->tx_stats.sync);			\
+} while (0)
+
+static struct netdev_queue *netvsc_txq(const struct netvsc_chan *ch)
+{
+	return netdev_get_tx_queue(ch->nv->ndev, ch->index);
+}
+
+/* NAPI side of a ring: there is always room for what was taken from it */
+static void netvsc_free_put(struct netvsc_free *ring, u16 number)
+{
+	ring->slot[ring->head & ring->mask] = number;
+	smp_store_release(&ring->head, ring->head + 1);
+}
+
+/* Transmit side of a ring: -1 if it is empty */
+static int netvsc_free_get(struct netvsc_free *ring)
+{
+	u16 number;
+
+	if (smp_load_acquire(&ring->head) == ring->tail)
+		return -1;
+	number = ring->slot[ring->tail & ring->mask];
+	smp_store_release(&ring->tail, ring->tail + 1);
+	return number;
+}
+
+static u32 netvsc_free_count(const struct netvsc_free *ring)
+{
+	return READ_ONCE(ring->head) - READ_ONCE(ring->tail);
+}
+
+/**
+ * netvsc_tx_idle() - has the host completed all that was sent?
+ * @ch: channel
+ *
+ * Context: any; the answer holds only while nothing is sent.
+ */
+bool netvsc_tx_idle(const struct netvsc_chan *ch)
+{
+	u32 held = ch->tx.batch || ch->tx.spare;
+
+	return netvsc_free_count(&ch->tx.free_reqs) + held == NETVSC_REQS &&
+	       !ch->tx.batch;
+}
+
+static struct netvsc_req *netvsc_req_get(struct netvsc_tx *tx)
+{
+	struct netvsc_req *req = tx->spare;
+	int number;
+
+	if (unlikely(req)) {
+		tx->spare = NULL;
+		return req;
+	}
+	number = netvsc_free_get(&tx->free_reqs);
+	if (unlikely(number < 0))
+		return NULL;
+	req = &tx->reqs[number];
+	req->skb = NULL;
+	req->section = NETVSC_NO_SECTION;
+	req->packets = 0;
+	req->bytes = 0;
+	req->fill = 0;
+	return req;
+}
+
+/* A request that was not sent after all; what it carried has been freed */
+static void netvsc_req_unget(struct netvsc_tx *tx, struct netvsc_req *req)
+{
+	req->skb = NULL;
+	req->packets = 0;
+	req->bytes = 0;
+	req->fill = 0;
+	tx->spare = req;
+}
+
+/*
+ * From here on a completion may take the request, even before the host has been
+ * told of it: hosts may guess.
+ */
+static u64 netvsc_req_arm(struct netvsc_tx *tx, struct netvsc_req *req)
+{
+	u64 id = (u64)(++tx->generation & S32_MAX) << 32;
+
+	id |= (req - tx->reqs) + 1;
+	smp_store_release(&req->id, id);
+	return id;
+}
+
+/* Take it back after a failed send; false: somebody has completed it */
+static bool netvsc_req_disarm(struct netvsc_req *req, u64 id)
+{
+	return cmpxchg(&req->id, id, 0) == id;
+}
+
+static u32 netvsc_section_get(struct netvsc_chan *ch)
+{
+	struct netvsc *nv = ch->nv;
+	u32 count = nv->sess.tx_sections;
+	int number = netvsc_free_get(&ch->tx.free_sections);
+	u32 section;
+
+	if (likely(number >= 0))
+		return number;
+	section = find_first_zero_bit(nv->bufs->sections, count);
+	while (section < count) {
+		if (!test_and_set_bit(section, nv->bufs->sections))
+			return section;
+		section = find_next_zero_bit(nv->bufs->sections, count, section);
+	}
+	return NETVSC_NO_SECTION;
+}
+
+static void netvsc_section_put(struct netvsc_chan *ch, u32 section)
+{
+	struct netvsc_free *cache = &ch->tx.free_sections;
+
+	if (section == NETVSC_NO_SECTION)
+		return;
+	if (netvsc_free_count(cache) < ch->tx.section_cache)
+		netvsc_free_put(cache, section);
+	else
+		clear_bit(section, ch->nv->bufs->sections);
+}
+
+/* The addresses only, for protocols whose ports the user took out */
+static u32 netvsc_tx_hash(const struct netvsc *nv, struct sk_buff *skb)
+{
+	u32 l4 = READ_ONCE(nv->l4_hash);
+	struct flow_keys keys;
+	u32 bit = 0;
+	bool v6;
+
+	if (likely(l4 == NETVSC_HASH_ALL) ||
+	    !skb_flow_dissect_flow_keys(skb, &keys, 0))
+		return skb_get_hash(skb);
+	v6 = keys.control.addr_type == FLOW_DISSECTOR_KEY_IPV6_ADDRS;
+	if (keys.basic.ip_proto == IPPROTO_TCP)
+		bit = v6 ? NETVSC_HASH_TCP6 : NETVSC_HASH_TCP4;
+	else if (keys.basic.ip_proto == IPPROTO_UDP)
+		bit = v6 ? NETVSC_HASH_UDP6 : NETVSC_HASH_UDP4;
+	if (!bit || (l4 & bit))
+		return skb_get_hash(skb);
+	keys.ports.ports = 0;
+	return flow_hash_from_keys(&keys);
+}
+
+static u16 netvsc_pick_queue(struct netvsc *nv, struct sk_buff *skb, u32 count)
+{
+	u32 entry;
+
+	if (skb_rx_queue_recorded(skb))
+		return skb_get_rx_queue(skb) % count;
+	entry = netvsc_tx_hash(nv, skb) % NETVSC_SEND_TABLE;
+	return READ_ONCE(nv->tx_table[entry]) % count;
+}
+
+/**
+ * netvsc_select_queue() - ndo_select_queue
+ * @ndev: the device
+ * @skb: packet
+ * @sb_dev: unused
+ *
+ * A socket stays on its queue while packets are in flight, so that they are not
+ * reordered; else the receive queue of a forwarded packet, else the host's
+ * send table [2.10].
+ *
+ * Context: softirq or BH disabled. Return: below real_num_tx_queues.
+ */
+u16 netvsc_select_queue(struct net_device *ndev, struct sk_buff *skb,
+			struct net_device *sb_dev)
+{
+	u32 count = READ_ONCE(ndev->real_num_tx_queues);
+	struct sock *sk = skb->sk;
+	int old, queue;
+
+	if (count <= 1)
+		return 0;
+	old = sk_tx_queue_get(sk);
+	if (old >= 0 && old < count && !skb->ooo_okay)
+		return old;
+	queue = netvsc_pick_queue(netdev_priv(ndev), skb, count);
+	if (queue != old && sk && sk_fullsock(sk) &&
+	    rcu_access_pointer(sk->sk_dst_cache))
+		sk_tx_queue_set(sk, queue);
+	return queue;
+}
+
+/* Lengths and checksums as the host expects them of a frame to cut [3.4] */
+static int netvsc_tx_lso(struct sk_buff *skb, struct rndis_tx_desc *desc)
+{
+	struct iphdr *ip;
+
+	if (skb_cow_head(skb, 0))
+		return -ENOMEM;
+	desc->lso = FIELD_PREP(RNDIS_LSO_MSS, skb_shinfo(skb)->gso_size) |
+		    FIELD_PREP(RNDIS_LSO_TCP_OFFSET, skb_transport_offset(skb)) |
+		    RNDIS_LSO_V2;
+	if (skb_shinfo(skb)->gso_type & SKB_GSO_TCPV6) {
+		desc->lso |= RNDIS_LSO_IPV6;
+		tcp_v6_gso_csum_prep(skb);
+	} else {
+		ip = ip_hdr(skb);
+		ip->tot_len = 0;
+		ip->check = 0;
+		tcp_hdr(skb)->check = ~csum_tcpudp_magic(ip->saddr, ip->daddr, 0,
+							 IPPROTO_TCP, 0);
+	}
+	desc->infos |= RNDIS_INFO_LSO;
+	return 0;
+}
+
+/* Checksum word for an L4 protocol, 0 if the host does not make its checksum */
+static u32 netvsc_tx_csum_word(u32 caps, struct sk_buff *skb)
+{
+	bool v6 = skb->protocol == htons(ETH_P_IPV6);
+	u32 word, tcp, udp;
+	u8 proto;
+
+	if (skb->protocol == htons(ETH_P_IP)) {
+		proto = ip_hdr(skb)->protocol;
+		tcp = caps & NETVSC_CSUM_TCP4;
+		udp = caps & NETVSC_CSUM_UDP4;
+	} else if (v6) {
+		proto = ipv6_hdr(skb)->nexthdr;
+		tcp = caps & NETVSC_CSUM_TCP6;
+		udp = caps & NETVSC_CSUM_UDP6;
+	} else {
+		return 0;
+	}
+	if (proto == IPPROTO_TCP && tcp)
+		word = RNDIS_TX_CSUM_TCP;
+	else if (proto == IPPROTO_UDP && udp)
+		word = RNDIS_TX_CSUM_UDP;
+	else
+		return 0;
+	word |= v6 ? RNDIS_TX_CSUM_IPV6 : RNDIS_TX_CSUM_IPV4;
+	return word | FIELD_PREP(RNDIS_TX_CSUM_OFFSET, skb_transport_offset(skb));
+}
+
+static int netvsc_tx_csum(const struct netvsc *nv, struct sk_buff *skb,
+			  struct rndis_tx_desc *desc)
+{
+	desc->csum = netvsc_tx_csum_word(nv->sess.csum, skb);
+	if (!desc->csum)
+		return skb_checksum_help(skb);
+	desc->infos |= RNDIS_INFO_CSUM;
+	return 0;
+}
+
+static u16 netvsc_tx_tci(const struct sk_buff *skb)
+{
+	return skb_vlan_tag_get(skb);
+}
+
+/**
+ * netvsc_tx_describe() - what the host is to be told of a packet
+ * @ch: channel
+ * @skb: packet
+ * @desc: result
+ *
+ * Writes to the packet only where it is to be cut, or lacks a checksum that the
+ * host does not make, and only after making its headers its own.
+ *
+ * Context: tx lock. Return: 0 or -ENOMEM.
+ */
+static int netvsc_tx_describe(const struct netvsc_chan *ch, struct sk_buff *skb,
+			      struct rndis_tx_desc *desc)
+{
+	const struct netvsc *nv = ch->nv;
+
+	desc->data_len = skb->len;
+	desc->pad = 0;
+	desc->infos = 0;
+	if (nv->nchans > 1 && skb->hash) {
+		desc->hash = skb->hash;
+		desc->infos = RNDIS_INFO_HASH;
+	}
+	if (skb_vlan_tag_present(skb)) {
+		desc->vlan_tci = netvsc_tx_tci(skb);
+		desc->infos |= RNDIS_INFO_VLAN;
+	}
+	if (skb_is_gso(skb))
+		return netvsc_tx_lso(skb, desc);
+	if (skb->ip_summed == CHECKSUM_PARTIAL)
+		return netvsc_tx_csum(nv, skb, desc);
+	return 0;
+}
+
+/* Give up what a request carries */
+static void netvsc_req_drop(struct netvsc_chan *ch, struct netvsc_req *req)
+{
+	u64_stats_update_begin(&ch->tx_stats.sync);
+	u64_stats_add(&ch->tx_stats.dropped, req->packets);
+	u64_stats_update_end(&ch->tx_stats.sync);
+	dev_kfree_skb_any(req->skb);
+}
+
+/* The byte limit of the queue forgets packets that will not be completed */
+static void netvsc_tx_unsent(struct netvsc_chan *ch, u32 packets, u32 bytes)
+{
+	netdev_tx_completed_queue(netvsc_txq(ch), packets, bytes);
+}
+
+/*
+ * netvsc_tx_flush() - put the batch on the ring
+ *
+ * If there is no room it stays, and tx->blocked is set: completions, or the
+ * retry timer, try again. On any other error its packets are dropped.
+ */
+static int netvsc_tx_flush(struct netvsc_chan *ch)
+{
+	struct netvsc_req *req = ch->tx.batch;
+	union nvsp_msg msg = {
+		.rndis.type = cpu_to_le32(NVSP_RNDIS_PACKET),
+		.rndis.channel_type = cpu_to_le32(NVSP_CHANNEL_DATA),
+		.rndis.section_index = cpu_to_le32(req->section),
+		.rndis.section_size = cpu_to_le32(req->fill),
+	};
+	u32 section = req->section, fill = req->fill;
+	u64 id = netvsc_req_arm(&ch->tx, req);
+	int ret;
+
+	ret = netvsc_vmbus_send(ch->chn, &msg, sizeof(msg), id, true);
+	if (likely(!ret)) {
+		ch->tx.batch = NULL;
+		WRITE_ONCE(ch->tx.blocked, false);
+		trace_nvsp_send_pkt(ch->nv->ndev, ch->index, NVSP_CHANNEL_DATA,
+				    section, fill);
+		return 0;
+	}
+	if (!netvsc_req_disarm(req, id)) {
+		ch->tx.batch = NULL;
+		return 0;
+	}
+	if (ret == -EAGAIN) {
+		WRITE_ONCE(ch->tx.blocked, true);
+		return ret;
+	}
+	ch->tx.batch = NULL;
+	WRITE_ONCE(ch->tx.blocked, false);
+	netvsc_tx_unsent(ch, req->packets, req->bytes);
+	netvsc_req_drop(ch, req);
+	netvsc_req_unget(&ch->tx, req);
+	return ret;
+}
+
+static bool netvsc_tx_room(const struct netvsc_chan *ch, u32 percent)
+{
+	return !ch->tx.batch && netvsc_free_count(&ch->tx.free_reqs) > 1 &&
+	       netvsc_vmbus_tx_room(ch->chn) > percent;
+}
+
+/* Look again soon: no completion may come that would */
+static void netvsc_tx_retry(struct netvsc_chan *ch)
+{
+	if (ch->tx.running)
+		mod_timer(&ch->rx.retry, jiffies + 1);
+}
+
+/*
+ * netvsc_tx_flow() - stop the queue when the ring or the table is nearly full,
+ * wake it when there is room again; the one place that does either
+ *
+ * Called under the tx lock after each send, and by NAPI. The barrier pairs with
+ * the other side's: whoever comes second sees what the first has done.
+ */
+static void netvsc_tx_flow(struct netvsc_chan *ch, struct netdev_queue *txq)
+{
+	if (!netif_tx_queue_stopped(txq)) {
+		if (likely(!ch->tx.blocked && netvsc_tx_room(ch, NETVSC_ROOM_STOP)))
+			return;
+		if (ch->tx.batch && !ch->tx.blocked)
+			return;
+		netif_tx_stop_queue(txq);
+		netvsc_tx_count(ch, stop_queue);
+		smp_mb();
+	}
+	if (ch->tx.blocked)
+		netvsc_tx_flush(ch);
+	if (!ch->tx.blocked && netvsc_tx_room(ch, NETVSC_ROOM_WAKE)) {
+		netif_tx_wake_queue(txq);
+		netvsc_tx_count(ch, wake_queue);
+	} else if (netvsc_free_count(&ch->tx.free_reqs) + 1 >= NETVSC_REQS) {
+		netvsc_tx_retry(ch);
+	}
+}
+
+static bool netvsc_batch_takes(const struct netvsc *nv,
+			       const struct netvsc_req *req, u32 len)
+{
+	u32 limit = min(nv->sess.tx_section_size, nv->sess.max_transfer);
+
+	return req->packets < nv->sess.max_packets && req->fill + len <= limit;
+}
+
+/* The request that takes len more bytes; NULL: there is none, see *ret */
+static struct netvsc_req *netvsc_batch_get(struct netvsc_chan *ch, u32 len,
+					   int *ret)
+{
+	struct netvsc_req *req = ch->tx.batch;
+
+	*ret = -EBUSY;
+	if (req) {
+		if (netvsc_batch_takes(ch->nv, req, len))
+			return req;
+		if (netvsc_tx_flush(ch) == -EAGAIN)
+			return NULL;
+	}
+	req = netvsc_req_get(&ch->tx);
+	if (unlikely(!req))
+		return NULL;
+	if (req->section == NETVSC_NO_SECTION)
+		req->section = netvsc_section_get(ch);
+	if (unlikely(req->section == NETVSC_NO_SECTION)) {
+		netvsc_req_unget(&ch->tx, req);
+		netvsc_tx_count(ch, send_full);
+		*ret = -ENOSPC;
+		return NULL;
+	}
+	ch->tx.batch = req;
+	return req;
+}
+
+/* Copy a packet into the batch's section; it is free to go then */
+static int netvsc_tx_copy(struct netvsc_chan *ch, struct sk_buff *skb,
+			  struct rndis_tx_desc *desc, u32 len)
+{
+	struct netvsc *nv = ch->nv;
+	struct netvsc_req *req;
+	u8 *to;
+	int ret;
+
+	req = netvsc_batch_get(ch, len, &ret);
+	if (unlikely(!req))
+		return ret;
+	desc->pad = len - rndis_msg_hdr_len(desc) - skb->len;
+	to = nv->bufs->tx.base + req->section * nv->sess.tx_section_size +
+	     req->fill;
+	to += rndis_msg_build(to, desc);
+	skb_copy_bits(skb, 0, to, skb->len);
+	memset(to + skb->len, 0, desc->pad);
+	req->fill += len;
+	req->packets++;
+	req->bytes += skb->len;
+	skb_tx_timestamp(skb);
+	dev_consume_skb_any(skb);
+	return 0;
+}
+
+/* One physically contiguous piece as a range of the descriptor at *at */
+static void *netvsc_tx_range(void *at, phys_addr_t phys, u32 len)
+{
+	u32 offset = phys & ~HV_HYP_PAGE_MASK;
+	u32 pages = DIV_ROUND_UP(offset + len, HV_HYP_PAGE_SIZE);
+	u64 pfn = phys >> HV_HYP_PAGE_SHIFT;
+	struct hv_mpb_array *range = at;
+	u32 i;
+
+	range->len = len;
+	range->offset = offset;
+	for (i = 0; i < pages; i++)
+		range->pfn_array[i] = pfn + i;
+	return &range->pfn_array[pages];
+}
+
+/*
+ * netvsc_tx_ranges() - describe a packet as page ranges
+ *
+ * The header is one range, as hosts demand; then the linear part and each
+ * fragment. Return: bytes of the descriptor.
+ */
+static u32 netvsc_tx_ranges(struct vmbus_packet_mpb_array *desc, void *hdr,
+			    u32 hdr_len, const struct sk_buff *skb)
+{
+	void *at = &desc->range;
+	u32 ranges = 1;
+	int i;
+
+	at = netvsc_tx_range(at, virt_to_phys(hdr), hdr_len);
+	if (skb_headlen(skb)) {
+		at = netvsc_tx_range(at, virt_to_phys(skb->data),
+				     skb_headlen(skb));
+		ranges++;
+	}
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+
+		at = netvsc_tx_range(at, page_to_phys(skb_frag_page(frag)) +
+				     skb_frag_off(frag), skb_frag_size(frag));
+		ranges++;
+	}
+	desc->rangecount = ranges;
+	return at - (void *)desc;
+}
+
+/* Make linear what has too many pieces for the host */
+static int netvsc_tx_fit(struct netvsc_chan *ch, struct sk_buff *skb)
+{
+	if (likely(skb_shinfo(skb)->nr_frags + 2 <= NETVSC_RANGES_MAX &&
+		   skb->len <= GSO_LEGACY_MAX_SIZE))
+		return 0;
+	netvsc_tx_count(ch, scattered);
+	if (skb->len > GSO_LEGACY_MAX_SIZE) {
+		netvsc_tx_count(ch, too_big);
+		return -E2BIG;
+	}
+	if (skb_linearize(skb)) {
+		netvsc_tx_count(ch, no_memory);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Send a packet from where it lies */
+static int netvsc_tx_pages(struct netvsc_chan *ch, struct sk_buff *skb,
+			   const struct rndis_tx_desc *desc)
+{
+	union nvsp_msg msg = {
+		.rndis.type = cpu_to_le32(NVSP_RNDIS_PACKET),
+		.rndis.channel_type = cpu_to_le32(NVSP_CHANNEL_DATA),
+		.rndis.section_index = cpu_to_le32(NVSP_NO_SECTION),
+	};
+	struct netvsc_req *req;
+	u32 desc_len;
+	u64 id;
+	int ret;
+
+	if (ch->tx.batch && netvsc_tx_flush(ch) == -EAGAIN)
+		return -EBUSY;
+	ret = netvsc_tx_fit(ch, skb);
+	if (ret)
+		return ret;
+	req = netvsc_req_get(&ch->tx);
+	if (unlikely(!req))
+		return -EBUSY;
+	req->skb = skb;
+	req->packets = 1;
+	req->bytes = skb->len;
+	desc_len = netvsc_tx_ranges(ch->tx.desc, req->hdr,
+				    rndis_msg_build(req->hdr, desc), skb);
+	skb_tx_timestamp(skb);
+	id = netvsc_req_arm(&ch->tx, req);
+	ret = netvsc_vmbus_send_pages(ch->chn, ch->tx.desc, desc_len, &msg,
+				      sizeof(msg), id);
+	if (likely(!ret)) {
+		trace_nvsp_send_pkt(ch->nv->ndev, ch->index, NVSP_CHANNEL_DATA,
+				    NVSP_NO_SECTION, 0);
+		return 0;
+	}
+	if (!netvsc_req_disarm(req, id))
+		return 0;
+	netvsc_req_unget(&ch->tx, req);
+	return ret == -EAGAIN ? -EBUSY : ret;
+}
+
+/*
+ * netvsc_tx_place() - hand a described packet to the host
+ *
+ * By copy if it fits a send section, else by page ranges. Return: 0: it is
+ * the host's, or in the batch, and @skb may be gone; -EBUSY: no room, nothing
+ * has happened; else it cannot be sent.
+ */
+static int netvsc_tx_place(struct netvsc_chan *ch, struct sk_buff *skb,
+			   struct rndis_tx_desc *desc)
+{
+	const struct nvsp_session *sess = &ch->nv->sess;
+	u32 len = ALIGN(rndis_msg_hdr_len(desc) + skb->len, sess->align);
+	int ret;
+
+	if (len <= sess->tx_section_size && len <= sess->max_transfer) {
+		ret = netvsc_tx_copy(ch, skb, desc, len);
+		if (ret != -ENOSPC)
+			return ret;
+	}
+	return netvsc_tx_pages(ch, skb, desc);
+}
+
+/*
+ * An 802.1Q tag in the frame, as packet sockets send it, which hosts drop: move
+ * it to where the others are. NULL: the packet is gone, and counted.
+ */
+static struct sk_buff *netvsc_tx_untag(struct netvsc_chan *ch,
+				       struct sk_buff *skb)
+{
+	u16 tci;
+
+	skb = skb_share_check(skb, GFP_ATOMIC);
+	if (!skb)
+		goto no_memory;
+	skb_reset_mac_header(skb);
+	if (!eth_type_vlan(eth_hdr(skb)->h_proto))
+		return skb;
+	if (__skb_vlan_pop(skb, &tci)) {
+		dev_kfree_skb_any(skb);
+		goto no_memory;
+	}
+	__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), tci);
+	skb->protocol = eth_hdr(skb)->h_proto;
+	return skb;
+
+no_memory:
+	u64_stats_update_begin(&ch->tx_stats.sync);
+	u64_stats_inc(&ch->tx_stats.vlan_error);
+	u64_stats_inc(&ch->tx_stats.dropped);
+	u64_stats_update_end(&ch->tx_stats.sync);
+	return NULL;
+}
+
+/* A packet that will not be sent: free and count it */
+static void netvsc_tx_drop(struct netvsc_chan *ch, struct sk_buff *skb)
+{
+	netvsc_tx_count(ch, dropped);
+	dev_kfree_skb_any(skb);
+}
+
+/**
+ * netvsc_start_xmit() - ndo_start_xmit
+ * @skb: packet
+ * @ndev: the device
+ *
+ * Context: tx lock, BH disabled or netpoll. Return: NETDEV_TX_OK, or
+ * NETDEV_TX_BUSY with the queue stopped.
+ */
+netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev)
+{
+	u16 queue = skb_get_queue_mapping(skb);
+	struct netvsc *nv = netdev_priv(ndev);
+	struct netvsc_chan *ch = nv->chans[queue];
+	struct netdev_queue *txq = netdev_get_tx_queue(ndev, queue);
+	bool more = netdev_xmit_more();
+	struct rndis_tx_desc desc;
+	u32 bytes;
+	int ret;
+
+	if (unlikely(!ch || !ch->tx.running))
+		goto drop;
+	if (unlikely(skb->protocol == htons(ETH_P_8021Q) &&
+		     !skb_vlan_tag_present(skb))) {
+		skb = netvsc_tx_untag(ch, skb);
+		if (!skb)
+			goto flush;
+	}
+	bytes = skb->len;
+	if (unlikely(netvsc_tx_describe(ch, skb, &desc))) {
+		netvsc_tx_count(ch, no_memory);
+		goto drop;
+	}
+	ret = netvsc_tx_place(ch, skb, &desc);
+	if (unlikely(ret == -EBUSY))
+		goto busy;
+	if (unlikely(ret))
+		goto drop;
+	more = !__netdev_tx_sent_queue(txq, bytes, more);
+flush:
+	if (!more && ch->tx.batch)
+		netvsc_tx_flush(ch);
+	netvsc_tx_flow(ch, txq);
+	return NETDEV_TX_OK;
+
+drop:
+	if (ch)
+		netvsc_tx_drop(ch, skb);
+	else
+		dev_kfree_skb_any(skb);
+	if (ch && ch->tx.running)
+		goto flush;
+	return NETDEV_TX_OK;
+
+busy:
+	netvsc_tx_count(ch, busy);
+	WRITE_ONCE(ch->tx.blocked, true);
+	netvsc_tx_flow(ch, txq);
+	return NETDEV_TX_BUSY;
+}
+
+/**
+ * netvsc_tx_complete() - the host has completed a request
+ * @ch: channel that it said so on
+ * @id: transaction id, anything
+ * @status: NVSP_STATUS_*
+ * @budget: of the NAPI poll
+ *
+ * Whatever the status, what the request held is free [2.7].
+ *
+ * Context: NAPI. Return: false if no request of this channel has that id.
+ */
+bool netvsc_tx_complete(struct netvsc_chan *ch, u64 id, u32 status, int budget)
+{
+	u32 number = (u32)id - 1;
+	struct netvsc_req *req;
+
+	if (unlikely(number >= NETVSC_REQS))
+		return false;
+	req = &ch->tx.reqs[number];
+	if (unlikely(cmpxchg(&req->id, id, 0) != id))
+		return false;
+	ch->rx.done_packets += req->packets;
+	ch->rx.done_bytes += req->bytes;
+	if (unlikely(status != NVSP_STATUS_SUCCESS)) {
+		u64_stats_update_begin(&ch->done_stats.sync);
+		u64_stats_add(&ch->done_stats.failed, req->packets);
+		u64_stats_update_end(&ch->done_stats.sync);
+		if (net_ratelimit())
+			netdev_err(ch->nv->ndev,
+				   "nvsp_rndis_pkt_complete error status: %x\n",
+				   status);
+	}
+	if (req->skb)
+		napi_consume_skb(req->skb, budget);
+	netvsc_section_put(ch, req->section);
+	netvsc_free_put(&ch->tx.free_reqs, number);
+	return true;
+}
+
+/**
+ * netvsc_tx_poll_end() - account for completions, and wake the queue
+ * @ch: channel
+ *
+ * Context: NAPI, at the end of a poll.
+ */
+void netvsc_tx_poll_end(struct netvsc_chan *ch)
+{
+	struct netdev_queue *txq = netvsc_txq(ch);
+
+	if (ch->rx.done_packets) {
+		u64_stats_update_begin(&ch->done_stats.sync);
+		u64_stats_add(&ch->done_stats.packets, ch->rx.done_packets);
+		u64_stats_add(&ch->done_stats.bytes, ch->rx.done_bytes);
+		u64_stats_update_end(&ch->done_stats.sync);
+		netdev_tx_completed_queue(txq, ch->rx.done_packets,
+					  ch->rx.done_bytes);
+		ch->rx.done_packets = 0;
+		ch->rx.done_bytes = 0;
+	}
+	smp_mb();	/* pairs with that of netvsc_tx_flow() */
+	if (likely(!netif_tx_queue_stopped(txq)))
+		return;
+	/* not to wait: netpoll may poll inside of a transmit on this CPU */
+	if (!__netif_tx_trylock(txq)) {
+		mod_timer(&ch->rx.retry, jiffies + 1);
+		return;
+	}
+	if (ch->tx.running && netif_tx_queue_stopped(txq))
+		netvsc_tx_flow(ch, txq);
+	__netif_tx_unlock(txq);
+}
+
+/**
+ * netvsc_tx_start() - let packets be sent
+ * @nv: device; its channels are open
+ *
+ * Queues are woken by netif_tx_wake_all_queues() after it.
+ *
+ * Context: RTNL.
+ */
+void netvsc_tx_start(struct netvsc *nv)
+{
+	u32 share = nv->sess.tx_sections / (2 * nv->nchans);
+	struct netvsc_chan *ch;
+	u32 i;
+
+	for (i = 0; i < nv->nchans; i++) {
+		ch = nv->chans[i];
+		netif_tx_lock_bh(nv->ndev);
+		ch->tx.section_cache = min_t(u32, share, NETVSC_SECTION_CACHE);
+		ch->tx.running = true;
+		netif_tx_unlock_bh(nv->ndev);
+	}
+}
+
+/**
+ * netvsc_tx_stop() - send nothing more
+ * @nv: device
+ *
+ * When it returns no transmit runs, and no completion wakes a queue. What was
+ * sent is still to be completed.
+ *
+ * Context: RTNL, sleeps not.
+ */
+void netvsc_tx_stop(struct netvsc *nv)
+{
+	struct netdev_queue *txq;
+	struct netvsc_chan *ch;
+	u32 i;
+
+	for (i = 0; i < nv->nchans; i++) {
+		ch = nv->chans[i];
+		txq = netvsc_txq(ch);
+		__netif_tx_lock_bh(txq);
+		if (ch->tx.batch)
+			netvsc_tx_flush(ch);
+		ch->tx.running = false;
+		__netif_tx_unlock_bh(txq);
+	}
+	netif_tx_disable(nv->ndev);
+}
+
+static void netvsc_tx_reset(struct netvsc_chan *ch)
+{
+	struct netvsc_tx *tx = &ch->tx;
+	u32 i;
+
+	tx->batch = NULL;
+	tx->spare = NULL;
+	tx->blocked = false;
+	for (i = 0; i < NETVSC_REQS; i++) {
+		tx->reqs[i].id = 0;
+		tx->reqs[i].hdr = page_address(tx->hdr_pages[i * NETVSC_HDR_SLOT / PAGE_SIZE]) +
+				  i * NETVSC_HDR_SLOT % PAGE_SIZE;
+		tx->free_reqs.slot[i] = i;
+	}
+	tx->free_reqs.mask = NETVSC_REQS - 1;
+	tx->free_reqs.head = NETVSC_REQS;
+	tx->free_reqs.tail = 0;
+	tx->free_sections.mask = NETVSC_SECTION_CACHE - 1;
+	tx->free_sections.head = 0;
+	tx->free_sections.tail = 0;
+}
+
+static void netvsc_tx_free(struct netvsc_chan *ch)
+{
+	struct netvsc_tx *tx = &ch->tx;
+	u32 i;
+
+	for (i = 0; tx->hdr_pages && i < NETVSC_HDR_PAGES; i++)
+		if (tx->hdr_pages[i])
+			__free_page(tx->hdr_pages[i]);
+	kfree(tx->hdr_pages);
+	kfree(tx->free_sections.slot);
+	kfree(tx->free_reqs.slot);
+	kvfree(tx->reqs);
+	kfree(tx->desc);
+	tx->hdr_pages = NULL;
+	tx->free_sections.slot = NULL;
+	tx->free_reqs.slot = NULL;
+	tx->reqs = NULL;
+	tx->desc = NULL;
+}
+
+/**
+ * netvsc_tx_connect() - make a channel's transmit side
+ * @ch: channel, not open
+ *
+ * Context: process, RTNL. Return: 0 or -ENOMEM.
+ */
+int netvsc_tx_connect(struct netvsc_chan *ch)
+{
+	struct netvsc_tx *tx = &ch->tx;
+	u32 i;
+
+	tx->desc = kzalloc(NETVSC_DESC_MAX, GFP_KERNEL);
+	tx->reqs = kvcalloc(NETVSC_REQS, sizeof(*tx->reqs), GFP_KERNEL);
+	tx->free_reqs.slot = kcalloc(NETVSC_REQS, sizeof(u16), GFP_KERNEL);
+	tx->free_sections.slot = kcalloc(NETVSC_SECTION_CACHE, sizeof(u16),
+					 GFP_KERNEL);
+	tx->hdr_pages = kcalloc(NETVSC_HDR_PAGES, sizeof(struct page *),
+				GFP_KERNEL);
+	if (!tx->desc || !tx->reqs || !tx->free_reqs.slot ||
+	    !tx->free_sections.slot || !tx->hdr_pages)
+		goto no_memory;
+	for (i = 0; i < NETVSC_HDR_PAGES; i++) {
+		tx->hdr_pages[i] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!tx->hdr_pages[i])
+			goto no_memory;
+	}
+	netvsc_tx_reset(ch);
+	return 0;
+
+no_memory:
+	netvsc_tx_free(ch);
+	return -ENOMEM;
+}
+
+/**
+ * netvsc_tx_disconnect() - release a channel's transmit side
+ * @ch: channel; closed, so that the host has nothing of it any more
+ *
+ * Packets that the host has not completed are dropped and counted.
+ *
+ * Context: process, RTNL.
+ */
+void netvsc_tx_disconnect(struct netvsc_chan *ch)
+{
+	struct netvsc_tx *tx = &ch->tx;
+	u32 i;
+
+	if (!tx->reqs)
+		return;
+	for (i = 0; i < NETVSC_REQS; i++)
+		if (tx->reqs[i].id || &tx->reqs[i] == tx->batch)
+			netvsc_req_drop(ch, &tx->reqs[i]);
+	netdev_tx_reset_queue(netvsc_txq(ch));
+	netvsc_tx_free(ch);
+}
