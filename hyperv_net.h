@@ -22,6 +22,7 @@
 #ifndef _HYPERV_NET_H
 #define _HYPERV_NET_H
 
+#include <linux/bitmap.h>
 #include <linux/completion.h>
 #include <linux/hyperv.h>
 #include <linux/netdevice.h>
@@ -471,16 +472,18 @@ struct nvsp_xact {
 /**
  * struct nvsp_offers - subchannels on their way
  * @accept: channel indexes 1 to this are opened when offered; 0: none is
- * @arrived: offers that were opened, or could not be
+ * @taken: bit n: an offer of index n was taken; none is taken twice
  * @opening: callbacks that are just opening a channel
- * @wait: woken when either changes
+ * @cb: what the subchannels are to be opened with
+ * @wait: woken when a callback is done with its channel
  *
  * Lock: nv->xact_lock.
  */
 struct nvsp_offers {
 	u32 accept;
-	u32 arrived;
+	DECLARE_BITMAP(taken, NETVSC_CHANNELS_MAX);
 	u32 opening;
+	void (*cb)(void *ctx);
 	wait_queue_head_t wait;
 };
 
