@@ -14,7 +14,8 @@
  *  NAPI		ownership of the channel's NAPI instance: all of struct
  *			netvsc_rx.
  *  nv->xact_lock	leaf, taken from any context: exchanges with the host that
- *			wait for an answer, and the acceptance of subchannels.
+ *			wait for an answer, the acceptance of subchannels, and
+ *			what the host last said of the link.
  *
  * What changes under traffic and is read without a lock (transmit table, hash
  * levels, link) is written by WRITE_ONCE() and read by READ_ONCE().
@@ -490,14 +491,17 @@ struct nvsp_offers {
 /**
  * struct netvsc_link - what the host said of the link
  * @up: connected
+ * @news: how often the host has said something about @up without being asked;
+ *	an answer that it overtakes is not believed
  * @speed: Mbit/s, or SPEED_UNKNOWN
  * @next: jiffies before which the event work shall not act on news again
  *
  * @up and @speed: written by NAPI of the primary and the configuration path,
- * with WRITE_ONCE(). @next: the event work.
+ * with WRITE_ONCE(); @up and @news under nv->xact_lock. @next: the event work.
  */
 struct netvsc_link {
 	bool up;
+	u32 news;
 	u32 speed;
 	unsigned long next;
 };

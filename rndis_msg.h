@@ -6,6 +6,8 @@
 #ifndef _RNDIS_MSG_H
 #define _RNDIS_MSG_H
 
+#include <linux/bitops.h>
+
 #include "rndis_proto.h"
 
 /* Bits of rndis_rx_desc.infos and rndis_tx_desc.infos */
@@ -23,7 +25,8 @@
  * struct rndis_rx_desc - what a received PACKET message says
  * @data_offset: of the frame, in bytes from the message's first
  * @data_len: of the frame, in bytes; at least 1
- * @infos: RNDIS_INFO_*: which of the following are valid
+ * @infos: RNDIS_INFO_*: which of the following are valid; the others are not
+ *	written to
  * @hash: RSS hash
  * @csum: RNDIS_RX_CSUM_*; all bits zero where good and bad contradict
  * @vlan_tci: as in the 802.1Q header, host byte order
@@ -108,7 +111,9 @@ int rndis_msg_type(const void *msg, u32 len, u32 *type);
  * @desc: result, complete only if it returns 0
  *
  * One pass that always advances. Unknown infos are skipped by their checked
- * size; an info that says impossible things refuses the message.
+ * size; an info that says impossible things refuses the message. Of several
+ * infos of a type the last counts. An info offset of 0 means no infos. The
+ * message's type is not looked at: rndis_msg_type() has done that.
  *
  * Context: any. Return: 0, -EMSGSIZE (message, frame or info block not inside),
  * -EBADMSG (an info, or an empty frame).
@@ -141,21 +146,28 @@ u32 rndis_msg_build(void *buf, const struct rndis_tx_desc *desc);
  * rndis_msg_parse_reply() - parse a completion of a control request
  * @msg: private copy
  * @len: its length in bytes
- * @reply: result
+ * @reply: result, complete only if it returns 0
+ *
+ * INITIALIZE C must have its fields up to the alignment factor; some hosts leave
+ * the reserved ones behind it away.
  *
  * Context: any. Return: 0, -EMSGSIZE (too short for its type, or information
- * not inside), -EBADMSG (not a completion).
+ * not inside), -EBADMSG (not a completion with an id).
  */
 int rndis_msg_parse_reply(const void *msg, u32 len, struct rndis_reply *reply);
 
 /**
  * rndis_msg_parse_event() - parse an INDICATE message
- * @msg: private copy of the range; its buffer may lie behind the message's own
- *	length [3.7, D10]
- * @len: its length in bytes
+ * @msg: the message; may be in memory that the host writes to meanwhile: every
+ *	byte of it is read at most once
+ * @len: bytes of it that are there (the range's): its buffer may lie behind the
+ *	message's own length [3.7, D10]
  * @event: result; a buffer that is not inside counts as none
  *
- * Context: any. Return: 0, -EMSGSIZE or -EBADMSG.
+ * The message's type and length are not looked at: rndis_msg_type() has done
+ * that.
+ *
+ * Context: any. Return: 0, or -EMSGSIZE.
  */
 int rndis_msg_parse_event(const void *msg, u32 len, struct rndis_event *event);
 

@@ -10,7 +10,9 @@
 #ifndef _RNDIS_PROTO_H
 #define _RNDIS_PROTO_H
 
+#include <linux/bits.h>
 #include <linux/build_bug.h>
+#include <linux/stddef.h>
 #include <linux/types.h>
 
 /* Message types [3.1] */
@@ -181,6 +183,7 @@ static_assert(sizeof(struct rndis_indicate) == 20);
 #define RNDIS_STATUS_MEDIA_DISCONNECT	0x4001000c
 #define RNDIS_STATUS_LINK_SPEED		0x40010013
 #define RNDIS_STATUS_NETWORK_CHANGE	0x40010018
+#define RNDIS_STATUS_FAILURE		0xc0000001
 
 /* OIDs in use [3.8] */
 #define OID_MAX_FRAME_SIZE		0x00010106
