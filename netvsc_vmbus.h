@@ -40,6 +40,7 @@ int netvsc_vmbus_unshare(struct vmbus_channel *chn, struct vmbus_gpadl *gpadl);
 void netvsc_vmbus_want_offers(struct vmbus_channel *primary,
 			      void (*cb)(struct vmbus_channel *));
 u16 netvsc_vmbus_index(const struct vmbus_channel *chn);
+u32 netvsc_vmbus_cpu(const struct vmbus_channel *chn);
 bool netvsc_vmbus_isolated(void);
 
 #endif
