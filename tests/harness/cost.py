@@ -8,8 +8,10 @@ receive sections come free; sent ones by the kernel's pktgen.
 
 import time
 
+import driver
 import vm
 from common import HARNESS, Stop, note
+from progress import Progress
 
 PACKETS = 100_000
 # A string copy counts as one instruction a byte unless the guest's kernel does not use it.
@@ -24,6 +26,7 @@ for line in "count {count}" "pkt_size {size}" "delay 0" "clone_skb 0" "dst $PEER
 done
 """
 START = "echo start > /proc/net/pktgen/pgctrl"
+SIZES = (60, 1514)
 ROWS = (
     # name, how, arguments
     ("transmit, pktgen, no xmit_more", "send", (60, 1514)),
@@ -100,13 +103,13 @@ def _measure(guest, how, size, packets):
     return _receive(guest, size, how, packets)
 
 
-def run(files, kernel, driver, packets):
-    """Print the table for one driver; 0 when all of it could be measured."""
+def _rows(files, kernel, name, packets):
+    """{(row, size): instructions per packet} of a driver, in a guest of its own."""
     guest = vm.boot(
         files,
         vm.tap_network(),
         timeout=900,
-        driver=driver,
+        driver=name,
         kernel=kernel,
         cpus=1,
         queues=1,
@@ -114,17 +117,44 @@ def run(files, kernel, driver, packets):
         cpu=CPU,
         mitigations=True,
     )
-    note(f"tests/run: {files['release']} is up after {guest.boot_seconds:.1f} s")
+    note(
+        f"tests/run: {files['release']} is up after {guest.boot_seconds:.1f} s, "
+        + driver.describe(guest.spec, files)
+    )
     try:
-        print(
-            f"instructions per packet, {driver} driver, {files['release']}, one processor, "
-            f"{packets} packets a run"
-        )
-        print(f"{'':34} {'60 bytes':>10} {'1514 bytes':>10}", flush=True)
-        for name, how, sizes in ROWS:
-            values = {size: _measure(guest, how, size, packets) for size in sizes}
-            cells = [f"{round(values[n]) if n in values else '-':>10}" for n in (60, 1514)]
-            print(f"{name:34} {' '.join(cells)}", flush=True)
+        values = {}
+        for row, how, sizes in ROWS:
+            with Progress(f"{name}: {row}"):
+                for size in sizes:
+                    values[row, size] = _measure(guest, how, size, packets)
+        return values
     finally:
         guest.close()
+
+
+def _print_table(found):
+    """found: the values of each driver. With two of them, the first one's part of the second."""
+    names = list(found)
+    heads = [f"{name} {size}" for size in SIZES for name in names]
+    if len(names) == 2:
+        heads = [h for at, size in enumerate(SIZES) for h in (*heads[2 * at : 2 * at + 2], "ratio")]
+    print(f"{'':34}" + "".join(f" {head:>10}" for head in heads))
+    for row, _, sizes in ROWS:
+        cells = []
+        for size in SIZES:
+            values = [found[name][row, size] if size in sizes else None for name in names]
+            cells += ["-" if value is None else f"{value:.0f}" for value in values]
+            if len(names) == 2:
+                cells.append("-" if values[0] is None else f"{values[0] / values[1]:.2f}")
+        print(f"{row:34}" + "".join(f" {cell:>10}" for cell in cells), flush=True)
+
+
+def run(files, kernel, names, packets):
+    """Print the table of some drivers, one beside the other; 0 when all could be measured."""
+    found = {name: _rows(files, kernel, name, packets) for name in names}
+    print(
+        f"guest instructions per packet of so many bytes, {' and '.join(names)} hv_netvsc, "
+        f"{files['release']}, one processor, {packets} packets a run"
+    )
+    _print_table(found)
     return 0

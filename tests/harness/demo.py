@@ -42,7 +42,7 @@ def _step(text):
 def _demo(files, network):
     guest = None
     try:
-        _step(f"booting Debian's kernel {files['release']}, unmodified, on the emulated host")
+        _step(f"booting Debian's kernel {files['release']} on the emulated host")
         with Progress("booting"):
             guest = vm.boot(files, network, timeout=240, load=False)
         print(f"up after {guest.boot_seconds:.1f} s")
@@ -58,9 +58,9 @@ def _demo(files, network):
         _step("summary")
         for name, value in rows:
             print(f"{name:18} {value}")
-        for item in violations:
-            print(f"violation: {item['kind']} (section {item['section']}): {item['first']}")
-        status = 1 if violations or warnings else 0
+        for item in audit:
+            print(f"{item['class']}: {item['kind']} (section {item['section']}): {item['first']}")
+        status = 1 if audit or warnings else 0
     except Stop as e:
         console, log = vm.last_logs()
         note(f"tests/run: {e}\n---- console\n" + "\n".join(console.splitlines()[-40:]))
@@ -153,7 +153,7 @@ def _table(guest, iface, rates):
     ]
     return [
         ("kernel", _sh(guest, "uname -r")),
-        ("driver", f"{info.get('driver')} ({_sh(guest, 'modinfo -F filename ' + info['driver'])})"),
+        ("driver", f"{info['driver']} ({_sh(guest, 'modinfo -n ' + info['driver'])})"),
         (
             "network",
             "tap in a namespace" if guest.network.netdev.startswith("tap") else "QEMU user",

@@ -178,7 +178,7 @@ def command_line(spec, files, run_dir, shares, netdev):
         "-kernel",
         files["kernel"],
         "-initrd",
-        files["initramfs"],
+        files[spec.driver]["initramfs"],
         "-append",
         append,
         "-drive",

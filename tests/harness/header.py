@@ -13,7 +13,7 @@ def read(path, keys):
         for line in f:
             if not line.startswith("#"):
                 break
-            match = re.match(r"# (\w+): *(.*\S)", line)
+            match = re.match(r"# ([\w.]+): *(.*\S)", line)
             if match and match[1] in found:
                 raise usage(f"{path}: {match[1]} is declared twice")
             if match and match[1] in keys:

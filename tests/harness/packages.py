@@ -24,7 +24,7 @@ ROOT_PACKAGES = (
 EARLY_MODULES = "virtio_pci virtio_blk virtio_console virtiofs".split()
 
 # Of busybox, only these are in the guest, and apart: what a user calls is Debian's.
-BUSYBOX_APPLETS = "sh mount mkdir ln cp ls date ifconfig insmod usleep switch_root poweroff".split()
+BUSYBOX_APPLETS = "sh mount mkdir ln cp cmp ls date ifconfig insmod usleep switch_root poweroff".split()
 
 
 def _newest_kernel(series):
@@ -88,7 +88,7 @@ def _fetch(package, version, temp):
         "apt-get",
         "-q",
         "download",
-        f"{package}={version}",
+        f"{package}={version}" if version else package,
         "-o",
         "APT::Sandbox::User=root",
         cwd=temp,
@@ -124,6 +124,45 @@ def kernel(series):
         _build_kernel(package, version, temp)
 
     return cache.obtain(f"kernel-{series}", cache.key_of(package, version, "3"), build)
+
+
+def _needed(deb):
+    """What a package of kernel headers needs to build modules: its other packages of headers and
+    tools. (NAME, VERSION), the version None where any will do."""
+    for item in tool("dpkg-deb", "-f", deb, "Depends").split(","):
+        found = re.match(r"\s*(linux-(?:headers|kbuild)-\S+)(?: \(= (\S+)\))?", item)
+        if found:
+            yield found.groups()
+
+
+def _build_headers(package, version, temp):
+    """The headers where they are, and not in /usr: their paths are made relative."""
+    deb = _fetch(package, version, temp)
+    needed = list(_needed(deb))
+    while True:
+        tool("dpkg-deb", "-x", deb, temp)
+        os.unlink(deb)
+        if not needed:
+            break
+        deb = _fetch(*needed.pop(), temp)
+    makefile = f"{temp}/usr/src/{package}/Makefile"
+    with open(makefile) as f:
+        text = f.read()
+    with open(makefile, "w") as f:
+        f.write(re.sub(r"^include /usr/src/", "include $(dir $(lastword $(MAKEFILE_LIST)))../", text))
+
+
+def build_directory(series):
+    """Where modules for a kernel are built: make -C THIS M=DIRECTORY."""
+    image, version = kernel_package(series)
+    package = image.replace("-image-", "-headers-")
+
+    def build(temp):
+        note(f"tests/run: unpacking {package} {version}")
+        _build_headers(package, version, temp)
+
+    path = cache.obtain(f"headers-{series}", cache.key_of(package, version, "1"), build)
+    return f"{path}/usr/src/{package}"
 
 
 def _debian_sources():
@@ -242,6 +281,21 @@ def _early_modules(modules):
     return list(dict.fromkeys(order))
 
 
+def pack(top, path):
+    """Append a directory to an archive that an initramfs is made of."""
+    names = tool("find", ".", cwd=top)
+    packed = subprocess.run(
+        ["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"],
+        cwd=top,
+        input=names.encode(),
+        stdout=subprocess.PIPE,
+    )
+    if packed.returncode:
+        raise Stop("cpio failed")
+    with open(path, "ab") as f:
+        f.write(packed.stdout)
+
+
 def _build_initramfs(kernel_dir, temp):
     top = f"{temp}/top"
     for name in ("bin", "dev", "proc", "sys", "root", "modules", "hv/bin", "hv/busybox"):
@@ -273,17 +327,7 @@ def _build_initramfs(kernel_dir, temp):
         os.symlink("agent", f"{top}/hv/bin/{name}")
     for name in ("init", "netup"):
         shutil.copy(f"{GUEST}/{name}", f"{top}/hv/{name}")
-    names = tool("find", ".", cwd=top)
-    packed = subprocess.run(
-        ["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"],
-        cwd=top,
-        input=names.encode(),
-        stdout=subprocess.PIPE,
-    )
-    if packed.returncode:
-        raise Stop("cpio failed")
-    with open(f"{temp}/initramfs", "wb") as f:
-        f.write(packed.stdout)
+    pack(top, f"{temp}/initramfs")
     shutil.rmtree(top)
 
 
@@ -301,11 +345,12 @@ def initramfs(series):
 
 
 def guest(series):
-    """All that a boot of this kernel needs, as a dict of paths."""
+    """What a boot of this kernel needs, but for the NIC's driver: paths and the release."""
     with open(kernel(series) + "/release") as f:
         release = f.read()
     return {
         "kernel": kernel(series) + "/vmlinuz",
+        "modules": kernel(series) + "/modules",
         "disk": disk(series),
         "initramfs": initramfs(series),
         "release": release,

@@ -6,6 +6,8 @@ import os
 import shutil
 import time
 
+import driver
+import packages
 import sandbox
 import vm
 from common import TESTS, Stop, usage
@@ -13,7 +15,12 @@ from header import read
 from progress import Progress
 
 DIRECTORY = os.path.join(TESTS, "scenarios")
-KEYS = {"title", "seconds", "cpus", "queues", "kernel", "nvsp", "host", "driver", "layer", "share"}
+# What may differ between drivers, as ours.KEY and stock.KEY. kernel is where all of it runs, check
+# where in make check: ours on its first kernel unless told, stock nowhere, and with the last nvsp.
+SETTINGS = {"seconds", "cpus", "queues", "kernel", "nvsp", "host", "check"}
+KNOWN_KERNELS = (*packages.KERNELS, "debug")
+KEYS = {"title", "for", "driver", "layer", "share"} | SETTINGS
+KEYS |= {f"{name}.{key}" for name in driver.DRIVERS for key in SETTINGS}
 SKIPPED = 77
 BOOT_SECONDS = 15
 SCRATCH = sandbox.RUN_DIR + "/scratch"
@@ -52,9 +59,16 @@ def _choice(path, header, key, choices, default):
     return value
 
 
-def _load(name, driver):
+def _load(name, drv, brief):
+    """A scenario on a driver; None if it is not for that one."""
     path = os.path.join(DIRECTORY, name)
     header = read(path, KEYS)
+    layer = _choice(path, header, "layer", ("guest", "host"), "guest")
+    # the host's own tests use the bus without a driver, or the one that the host is believed for
+    meant_for = _choice(path, header, "for", ("both", *driver.DRIVERS), "both")
+    if meant_for not in ("both", drv) or (layer == "host" and drv != "stock"):
+        return None
+    header.update({key: header[f"{drv}.{key}"] for key in SETTINGS if f"{drv}.{key}" in header})
     try:
         title, seconds = header["title"], float(header["seconds"])
         cpus, queues = int(header.get("cpus", "4")), int(header.get("queues", "4"))
@@ -64,31 +78,49 @@ def _load(name, driver):
         raise usage(f"{path} is not executable")
     host = dict(word.partition("=")[::2] for word in header.get("host", "").split())
     load = _choice(path, header, "driver", ("load", "none"), "load") == "load"
+    kernels = [k for k in _kernels(path, header, drv) if k in driver.kernels(drv)]
+    nvsps = header.get("nvsp", "6.1").split()
+    if brief and layer == "guest":
+        default = driver.KERNELS[0] if drv == "ours" else ""
+        wanted = header.get("check", default).split()
+        kernels = [k for k in kernels if k in wanted]
+        nvsps = nvsps if drv == "ours" else nvsps[-1:]
     specs = [
         vm.Spec(
-            kernel=kernel, driver=driver, load=load, cpus=cpus, queues=queues, nvsp=nvsp, host=host
+            kernel=kernel, driver=drv, load=load, cpus=cpus, queues=queues, nvsp=nvsp, host=host
         )
-        for kernel in header.get("kernel", "6.12 6.1").split()
-        for nvsp in header.get("nvsp", "6.1").split()
+        for kernel in kernels
+        for nvsp in nvsps
     ]
     return Scenario(
         name,
         title,
         seconds,
-        _choice(path, header, "layer", ("guest", "host"), "guest"),
+        layer,
         _choice(path, header, "share", ("yes", "no"), "no") == "yes",
         load,
         specs,
     )
 
 
-def load_all(driver):
+def _kernels(path, header, drv):
+    """Those that it names, or all that its driver runs on."""
+    named = header.get("kernel", "").split()
+    for kernel in named:
+        if kernel not in KNOWN_KERNELS:
+            raise usage(f"{path}: kernel: {kernel} is not one of {', '.join(KNOWN_KERNELS)}")
+    return named or driver.kernels(drv)
+
+
+def load_all(drv, brief=False):
+    """All that are for a driver; brief: with what they are to run on in make check."""
     names = sorted(
         n
         for n in os.listdir(DIRECTORY)
         if not n.startswith((".", "_")) and os.path.isfile(os.path.join(DIRECTORY, n))
     )
-    return [_load(name, driver) for name in names]
+    found = [_load(name, drv, brief) for name in names]
+    return [s for s in found if s]
 
 
 def choose(scenarios, names):
@@ -143,7 +175,8 @@ class Runner:
 
     def _result(self, spec, name, verdict, seconds, detail=""):
         self.counts[verdict] += 1
-        label = f"{verdict:4} {spec.kernel:4} nvsp {spec.nvsp:3}  {name:24} {seconds:6.1f}s"
+        where = f"{spec.driver:5} {spec.kernel:5} nvsp {spec.nvsp:3}"
+        label = f"{verdict:4} {where}  {name:24} {seconds:6.1f}s"
         print(f"{label}  {detail}".rstrip(), flush=True)
 
     def _boot(self, g, todo):
@@ -208,7 +241,7 @@ class Runner:
         output = bytearray()
         guest.set_deadline(started + s.limit())
         try:
-            with Progress(f"{spec.kernel} nvsp {spec.nvsp}  {s.name}"):
+            with Progress(f"{spec.driver} {spec.kernel} nvsp {spec.nvsp}  {s.name}"):
                 status = guest.start(
                     [f"/src/tests/scenarios/{s.name}"], (output.extend, output.extend)
                 )()

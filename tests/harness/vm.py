@@ -36,7 +36,7 @@ class Spec:
     """What makes one boot different from another."""
 
     kernel: str = "6.12"
-    driver: str = "stock"
+    driver: str = "ours"
     load: bool = True  # else the NIC's driver is left alone, and no interface is waited for
     cpus: int = 4
     queues: int = 4
