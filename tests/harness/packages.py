@@ -165,6 +165,36 @@ def build_directory(series):
     return f"{path}/usr/src/{package}"
 
 
+def _build_scripts(package, version, temp):
+    deb = _fetch(package, version, temp)
+    tool("dpkg-deb", "-x", deb, f"{temp}/tree")
+    archive = glob.glob(f"{temp}/tree/usr/src/*.tar.xz")[0]
+    options = ["--strip-components=1", "--wildcards", "--no-anchored"]
+    tool("tar", "-xJf", archive, "-C", temp, *options, "scripts/*checkpatch*", "scripts/spelling.txt")
+    shutil.rmtree(f"{temp}/tree")
+    os.unlink(deb)
+
+
+def source(series):
+    """A directory with that of a kernel's source which looks at other sources: checkpatch."""
+    package = f"linux-source-{series}"
+
+    def ask():
+        policy = tool("apt-cache", "policy", package)
+        found = re.search(r"^  Candidate: (\d\S*)", policy, re.MULTILINE)
+        if not found:
+            raise usage(f"no package {package}: apt on this machine offers none")
+        return [found[1]]
+
+    (version,) = _choice(f"scripts-{series}", ask)
+
+    def build(temp):
+        note(f"tests/run: unpacking the scripts of {package} {version}")
+        _build_scripts(package, version, temp)
+
+    return cache.obtain(f"scripts-{series}", cache.key_of(package, version, "1"), build)
+
+
 def _debian_sources():
     lines = tool(
         "apt-get",
