@@ -27,7 +27,7 @@ bad input. The cache is in ${XDG_CACHE_HOME:-~/.cache}/hv_netvsc. HV_QEMU=PATH u
 instead of building one.
 """
 
-BUDGET_SECONDS = 20 * 60  # of tests/run without a command, when the cache is filled
+BUDGET_SECONDS = 10 * 60  # of tests/run without a command, when the cache is filled
 
 
 class Parser(argparse.ArgumentParser):
