@@ -11,6 +11,7 @@ import time
 
 import cache
 import checks
+import codec
 import cost
 import demo
 import driver
@@ -66,6 +67,8 @@ def _parser():
     _boot_options(boot)
     check = commands.add_parser("check", help="the runner itself, and the tree")
     check.add_argument("names", nargs="*", metavar="NAME")
+    codec_parser = commands.add_parser("codec", help="the RNDIS codec, in user space")
+    _codec_options(codec_parser)
     commands.add_parser("demo", help="load, ping, move 100 MB each way, print a table")
     cost_parser = commands.add_parser("cost", help="guest instructions per packet")
     cost_parser.add_argument("--driver", choices=(*driver.DRIVERS, "both"), default="both")
@@ -84,6 +87,30 @@ def _run_options(run):
         "--nvsp", choices=emulator.NVSP, help="only with this one as the host's highest"
     )
     run.add_argument("--allow-violations", action="store_true", help="do not fail for them")
+
+
+def _codec_options(parser):
+    parser.add_argument(
+        "--fuzz-seconds",
+        type=int,
+        default=codec.FUZZ_SECONDS,
+        metavar="S",
+        help="default %(default)s",
+    )
+    parser.add_argument(
+        "--mutants",
+        dest="run",
+        action="store_const",
+        const=codec.run_mutants,
+        help="do not test the codec, but what the tests find if it has mistakes",
+    )
+    parser.add_argument(
+        "--update-corpus",
+        dest="run",
+        action="store_const",
+        const=codec.update_corpus,
+        help="rewrite tests/codec/corpus: what it has and runs found, minimised",
+    )
 
 
 def _boot_options(boot):
@@ -369,6 +396,14 @@ def _check(args):
     return sandbox.contained(lambda: _close(checks.run(chosen)), network=True)
 
 
+def _codec(args):
+    if args.fuzz_seconds < 1:
+        raise usage(f"--fuzz-seconds {args.fuzz_seconds}: not 1 or more")
+    _set_up()
+    function = args.run or (lambda: codec.run(args.fuzz_seconds))
+    return sandbox.contained(lambda: _close(function()), network=False, required=False)
+
+
 def _restrictions(args):
     """(kernels, NVSP versions) that the options leave."""
     if not args.command:
@@ -426,6 +461,7 @@ COMMANDS = {
     "demo": _demo,
     "check": _check,
     "cost": _cost,
+    "codec": _codec,
 }
 
 

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Mistakes that the tests of the codec must find: name, text of rndis_msg.c, what to put there."""
+
+_SIZE = "if (size < sizeof(*ppi) || size > rest || size % 4)"
+_DATA = "if (offset < sizeof(*ppi) || (u64)offset + sizeof(*word) > size)"
+_FRAME = "if (offset < PACKET_BODY || (u64)offset + desc->data_len > room)"
+_INFOS = "if (offset < PACKET_BODY || (u64)offset + infos > room)"
+_OWN = "if (own < sizeof(*packet) || own > len)"
+_TYPE = "if (own < sizeof(*hdr) || own > len)"
+_REPLY = "if (own < min || own > len)"
+_FETCH = "\tOPTIMIZER_HIDE_VAR(word);\n\treturn le32_to_cpu(word);"
+
+MUTANTS = (
+    ("type: range not looked at", "if (len < sizeof(*hdr))", "if (0)"),
+    ("type: no lower bound", _TYPE, "if (own > len)"),
+    ("type: no upper bound", _TYPE, "if (own < sizeof(*hdr))"),
+    ("parse: range not looked at", "if (len < sizeof(*packet))", "if (0)"),
+    ("parse: range a byte too short", "if (len < sizeof(*packet))", "if (len < 43)"),
+    ("parse: length below the header", _OWN, "if (own > len)"),
+    ("parse: length above the range", _OWN, "if (own < sizeof(*packet))"),
+    ("parse: length off by one", _OWN, "if (own < sizeof(*packet) || own >= len)"),
+    ("frame: may lie in the header", _FRAME, "if ((u64)offset + desc->data_len > room)"),
+    ("frame: end not looked at", _FRAME, "if (offset < PACKET_BODY)"),
+    (
+        "frame: end wraps",
+        _FRAME,
+        "if (offset < PACKET_BODY || offset + desc->data_len > room)",
+    ),
+    ("frame: end off by one", _FRAME, _FRAME.replace("> room", ">= room")),
+    ("frame: end from the first byte", _FRAME, _FRAME.replace("> room", "> len")),
+    ("frame: empty", "if (!desc->data_len)", "if (0)"),
+    ("infos: may lie in the header", _INFOS, "if ((u64)offset + infos > room)"),
+    ("infos: end not looked at", _INFOS, "if (offset < PACKET_BODY)"),
+    ("infos: end wraps", _INFOS, "if (offset < PACKET_BODY || offset + infos > room)"),
+    ("infos: end off by one", _INFOS, _INFOS.replace("> room", ">= room")),
+    ("infos: those of the last message", "desc->infos = 0;", ""),
+    ("info: header not there", "if (rest < sizeof(*ppi))", "if (0)"),
+    ("info: size 0", _SIZE, "if ((size && size < sizeof(*ppi)) || size > rest || size % 4)"),
+    ("info: size 0 skips the rest", _SIZE, "if (!size)\n\t\t\treturn 0;\n\t\t" + _SIZE),
+    ("info: size below its header", _SIZE, "if (size < 4 || size > rest || size % 4)"),
+    ("info: size above the rest", _SIZE, "if (size < sizeof(*ppi) || size % 4)"),
+    ("info: size off by one", _SIZE, _SIZE.replace("> rest", ">= rest")),
+    ("info: size not a multiple of 4", _SIZE, "if (size < sizeof(*ppi) || size > rest)"),
+    ("info: stays where it is", "ppi = (const void *)ppi + size;", ""),
+    ("info: endless", "rest -= size;", "rest -= size & 4;"),
+    (
+        "info: errors ignored",
+        "if (rndis_parse_info(ppi, size, desc))\n\t\t\treturn -EBADMSG;",
+        "rndis_parse_info(ppi, size, desc);",
+    ),
+    ("data: may lie in the header", _DATA, "if ((u64)offset + sizeof(*word) > size)"),
+    ("data: end not looked at", _DATA, "if (offset < sizeof(*ppi))"),
+    (
+        "data: end wraps",
+        _DATA,
+        "if (offset < sizeof(*ppi) || (u32)(offset + sizeof(*word)) > size)",
+    ),
+    ("data: end off by one", _DATA, _DATA.replace("> size", ">= size")),
+    ("data: begins inside, no more", _DATA, "if (offset < sizeof(*ppi) || offset > size)"),
+    ("data: always at 12", "(const u8 *)ppi + offset);", "(const u8 *)(ppi + 1));"),
+    ("csum: contradiction", "word & good & RX_CSUM_BAD ? 0 :", ""),
+    ("csum: unknown bits", ": word & RX_CSUM_KNOWN;", ": word;"),
+    ("csum: the wrong bits", "word >> 3;", "word >> 2;"),
+    ("vlan: priority", "FIELD_GET(RNDIS_VLAN_PRIO, word)", "0u"),
+    ("vlan: DEI", "FIELD_GET(RNDIS_VLAN_DEI, word)", "0u"),
+    ("vlan: as in the tag", "desc->vlan_tci = rndis_vlan_to_tci(word);", "desc->vlan_tci = word;"),
+    ("vlan: sent as in the tag", "rndis_tci_to_vlan(desc->vlan_tci)", "desc->vlan_tci"),
+    ("hash: from the checksum", "case RNDIS_PPI_HASH:", "case RNDIS_PPI_LSO:"),
+    ("packet id: not internal", "case RNDIS_PPI_PACKET_ID:", "case 1:"),
+    ("packet id: all bits", "RNDIS_PACKET_ID_LAST);", "RNDIS_PACKET_ID_LAST | ~0u);"),
+    ("fetch: twice", _FETCH, "\tmemcpy(&word, from, sizeof(word));\n" + _FETCH),
+    (
+        "fetch: size used from the message",
+        "ppi = (const void *)ppi + size;",
+        "ppi = (const void *)ppi + le32_to_cpu(ppi->size);",
+    ),
+    (
+        "fetch: length used from the message",
+        "desc->data_offset = RNDIS_OFFSET_BASE + offset;",
+        "desc->data_offset = RNDIS_OFFSET_BASE + le32_to_cpu(packet->data_offset);",
+    ),
+    ("build: no hash", "end = rndis_put_info(end, RNDIS_PPI_HASH, desc->hash);", "end = end;"),
+    ("build: no padding in the length", "desc->data_len + desc->pad);", "desc->data_len);"),
+    ("build: frame's offset", "cpu_to_le32(PACKET_BODY + infos_len)", "cpu_to_le32(PACKET_BODY)"),
+    ("build: no offset of infos", "infos_len ? PACKET_BODY : 0", "0"),
+    ("build: offset without infos", "infos_len ? PACKET_BODY : 0", "PACKET_BODY"),
+    ("build: field not written", "packet->oob_count = 0;", ""),
+    ("build: last field not written", "packet->reserved = 0;", ""),
+    ("build: reads", "packet->vc_handle = 0;", "packet->vc_handle &= 0x10;"),
+    ("build: info's offset", "cpu_to_le32(sizeof(to->ppi))", "cpu_to_le32(sizeof(*to))"),
+    ("reply: range not looked at", "if (len < sizeof(*c))", "if (0)"),
+    ("reply: length below its fields", _REPLY, "if (own > len)"),
+    ("reply: length above the range", _REPLY, "if (own < min)"),
+    ("reply: any type", "\tif (!min)\n\t\treturn -EBADMSG;\n", ""),
+    (
+        "reply: INITIALIZE C cut before the factor",
+        "offsetof(struct rndis_initialize_c, af_offset)",
+        "offsetof(struct rndis_initialize_c, alignment_factor)",
+    ),
+    ("reply: information may lie in the header", "offset < sizeof(*c) - RNDIS_OFFSET_BASE ||", ""),
+    (
+        "reply: information's end not looked at",
+        "(u64)offset + len > own - RNDIS_OFFSET_BASE",
+        "0",
+    ),
+    (
+        "reply: information's end wraps",
+        "(u64)offset + len > own - RNDIS_OFFSET_BASE",
+        "offset + len > own - RNDIS_OFFSET_BASE",
+    ),
+    (
+        "reply: information of SET C",
+        "if (reply->type != (RNDIS_QUERY | RNDIS_COMPLETION))",
+        "if (0)",
+    ),
+    ("reply: old information", "reply->info_len = 0;", ""),
+    ("event: range not looked at", "if (len < sizeof(*ind))", "if (0)"),
+    ("event: short buffer", "buf_len < sizeof(event->value) ||", ""),
+    ("event: buffer in the header", "offset < sizeof(*ind) - RNDIS_OFFSET_BASE ||", ""),
+    (
+        "event: buffer's end not looked at",
+        "(u64)offset + buf_len > len - RNDIS_OFFSET_BASE",
+        "0",
+    ),
+    (
+        "event: buffer's end wraps",
+        "(u64)offset + buf_len > len - RNDIS_OFFSET_BASE",
+        "offset + buf_len > len - RNDIS_OFFSET_BASE",
+    ),
+    ("event: old value", "event->has_value = false;", ""),
+)
