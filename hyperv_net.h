@@ -370,6 +370,7 @@ struct netvsc_ack {
 /**
  * struct netvsc_rx - a channel's receive side
  * @napi: its NAPI instance
+ * @enabled: NAPI is; RTNL
  * @pool: memory for frames
  * @pkt: bus's private copy of the packet that the last poll did not finish
  * @next_range: of it
@@ -386,6 +387,7 @@ struct netvsc_ack {
  */
 struct netvsc_rx {
 	struct napi_struct napi;
+	bool enabled;
 	struct page_pool *pool;
 	struct vmpacket_descriptor *pkt;
 	u32 next_range;

@@ -8,7 +8,10 @@
 int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 		       enum netvsc_state target, struct netlink_ext_ack *extack);
 int netvsc_add_subchannels(struct netvsc *nv);
+
 void netvsc_config_init(struct netvsc *nv);
+int netvsc_config_connect(struct netvsc *nv);
+void netvsc_config_disconnect(struct netvsc *nv);
 void netvsc_config_free(struct netvsc *nv);
 
 u32 netvsc_max_channels(const struct netvsc *nv);

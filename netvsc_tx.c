@@ -866,7 +866,13 @@ static void netvsc_tx_reset(struct netvsc_chan *ch)
 	tx->free_sections.tail = 0;
 }
 
-static void netvsc_tx_free(struct netvsc_chan *ch)
+/**
+ * netvsc_tx_free() - release a channel's transmit side
+ * @ch: channel, closed, and netvsc_tx_release() done
+ *
+ * Context: process, RTNL.
+ */
+void netvsc_tx_free(struct netvsc_chan *ch)
 {
 	struct netvsc_tx *tx = &ch->tx;
 	u32 i;
@@ -887,12 +893,12 @@ static void netvsc_tx_free(struct netvsc_chan *ch)
 }
 
 /**
- * netvsc_tx_connect() - make a channel's transmit side
+ * netvsc_tx_alloc() - make a channel's transmit side
  * @ch: channel, not open
  *
  * Context: process, RTNL. Return: 0 or -ENOMEM.
  */
-int netvsc_tx_connect(struct netvsc_chan *ch)
+int netvsc_tx_alloc(struct netvsc_chan *ch)
 {
 	struct netvsc_tx *tx = &ch->tx;
 	u32 i;
@@ -921,23 +927,21 @@ no_memory:
 }
 
 /**
- * netvsc_tx_disconnect() - release a channel's transmit side
+ * netvsc_tx_release() - take back all that the host has not completed
  * @ch: channel; closed, so that the host has nothing of it any more
  *
- * Packets that the host has not completed are dropped and counted.
+ * Those packets are dropped and counted.
  *
  * Context: process, RTNL.
  */
-void netvsc_tx_disconnect(struct netvsc_chan *ch)
+void netvsc_tx_release(struct netvsc_chan *ch)
 {
 	struct netvsc_tx *tx = &ch->tx;
 	u32 i;
 
-	if (!tx->reqs)
-		return;
 	for (i = 0; i < NETVSC_REQS; i++)
 		if (tx->reqs[i].id || &tx->reqs[i] == tx->batch)
 			netvsc_req_drop(ch, &tx->reqs[i]);
 	netdev_tx_reset_queue(netvsc_txq(ch));
-	netvsc_tx_free(ch);
+	netvsc_tx_reset(ch);
 }

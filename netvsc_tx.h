@@ -12,8 +12,9 @@ u16 netvsc_select_queue(struct net_device *ndev, struct sk_buff *skb,
 bool netvsc_tx_complete(struct netvsc_chan *ch, u64 id, u32 status, int budget);
 void netvsc_tx_poll_end(struct netvsc_chan *ch);
 
-int netvsc_tx_connect(struct netvsc_chan *ch);
-void netvsc_tx_disconnect(struct netvsc_chan *ch);
+int netvsc_tx_alloc(struct netvsc_chan *ch);
+void netvsc_tx_release(struct netvsc_chan *ch);
+void netvsc_tx_free(struct netvsc_chan *ch);
 void netvsc_tx_start(struct netvsc *nv);
 void netvsc_tx_stop(struct netvsc *nv);
 bool netvsc_tx_idle(const struct netvsc_chan *ch);

@@ -421,3 +421,16 @@ bool netvsc_vmbus_isolated(void)
 
 	return hv_is_isolation_supported();
 }
+
+/**
+ * netvsc_vmbus_cpu() - processor that takes a channel's interrupts
+ * @chn: channel
+ *
+ * Context: any; the bus may move it at any time.
+ */
+u32 netvsc_vmbus_cpu(const struct vmbus_channel *chn)
+{
+	KUNIT_STATIC_STUB_REDIRECT(netvsc_vmbus_cpu, chn);
+
+	return READ_ONCE(chn->target_cpu);
+}

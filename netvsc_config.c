@@ -1,0 +1,788 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Configuration: what it may be, what a change of it takes, and the one path
+ * that makes every change. Open, stop, MTU, channels, rings, RSS, features,
+ * filter, suspend, resume: each only says what it wants.
+ */
+#include <linux/ethtool.h>
+#include <linux/rtnetlink.h>
+#include <linux/vmalloc.h>
+#include <net/netdev_queues.h>
+
+#include "netvsc.h"
+#include "netvsc_config.h"
+#include "netvsc_rx.h"
+#include "netvsc_tx.h"
+#include "netvsc_vmbus.h"
+#include "nvsp_proto.h"
+#include "rndis_filter.h"
+
+/* What a change takes, beside writing it down */
+#define NETVSC_STEP_CONNECT	BIT(0)	/* make a session */
+#define NETVSC_STEP_DISCONNECT	BIT(1)	/* end the one there is */
+#define NETVSC_STEP_BUFS	BIT(2)	/* other buffers */
+#define NETVSC_STEP_OFFLOADS	BIT(3)
+#define NETVSC_STEP_RSS		BIT(4)
+#define NETVSC_STEP_FILTER	BIT(5)
+#define NETVSC_STEP_PAUSE	BIT(6)	/* stop moving packets */
+#define NETVSC_STEP_RESUME	BIT(7)	/* begin to */
+
+/* Features that the host must be told of */
+#define NETVSC_HOST_FEATURES	NETIF_F_LRO
+/* Features that depend on what the host offers */
+#define NETVSC_HW_FEATURES \
+	(NETIF_F_RXCSUM | NETIF_F_IP_CSUM | NETIF_F_TSO | NETIF_F_IPV6_CSUM | \
+	 NETIF_F_TSO6 | NETIF_F_LRO | NETIF_F_SG | NETIF_F_RXHASH)
+
+/* Send sections are no smaller than this; so many bits their map has */
+#define NETVSC_TX_SECTION_MIN	68
+
+/**
+ * struct netvsc_plan - a change that is being made
+ * @steps: NETVSC_STEP_*
+ * @target: state to end in
+ * @old_state: to go back to
+ * @old: configuration to go back to
+ * @old_bufs: buffers to go back to
+ * @want: new configuration
+ * @bufs: new buffers, or the old ones
+ */
+struct netvsc_plan {
+	u32 steps;
+	enum netvsc_state target;
+	enum netvsc_state old_state;
+	struct netvsc_config old;
+	struct netvsc_bufs *old_bufs;
+	struct netvsc_config want;
+	struct netvsc_bufs *bufs;
+};
+
+static void netvsc_assert_owner(const struct netvsc *nv)
+{
+	if (nv->registered)
+		ASSERT_RTNL();
+}
+
+static void netvsc_set_state(struct netvsc *nv, enum netvsc_state state)
+{
+	netvsc_assert_owner(nv);
+	WRITE_ONCE(nv->state, state);
+}
+
+static bool netvsc_has_session(enum netvsc_state state)
+{
+	return state == NETVSC_CONNECTED || state == NETVSC_RUNNING;
+}
+
+/**
+ * netvsc_max_channels() - most channels that may be asked for
+ * @nv: the device
+ *
+ * Context: RTNL.
+ */
+u32 netvsc_max_channels(const struct netvsc *nv)
+{
+	u32 max = min_t(u32, num_online_cpus(), NETVSC_CHANNELS_MAX);
+
+	if (!netvsc_has_session(nv->state) || nv->sess.version < NVSP_VERSION_5)
+		return 1;
+	return clamp_t(u32, nv->sess.max_channels, 1, max);
+}
+
+/**
+ * netvsc_rx_bytes_max() - largest receive buffer that the host takes
+ * @nv: the device
+ *
+ * Context: RTNL.
+ */
+u32 netvsc_rx_bytes_max(const struct netvsc *nv)
+{
+	if (nv->sess.version && nv->sess.version <= NVSP_VERSION_2)
+		return NVSP_RECV_BUF_MAX_OLD;
+	return NVSP_RECV_BUF_MAX;
+}
+
+/**
+ * netvsc_rss_default() - spread flows evenly
+ * @rss: its table is written
+ * @channels: to spread over
+ */
+void netvsc_rss_default(struct netvsc_rss *rss, u32 channels)
+{
+	u32 i;
+
+	for (i = 0; i < NETVSC_RSS_TABLE_MAX; i++)
+		rss->table[i] = ethtool_rxfh_indir_default(i, channels);
+}
+
+/* 1: may it be at all? Pure. */
+static int netvsc_validate(const struct netvsc *nv,
+			   const struct netvsc_config *want,
+			   struct netlink_ext_ack *extack)
+{
+	u32 i;
+
+	if (want->mtu < NETVSC_MTU_MIN || want->mtu > NETVSC_MTU_MAX) {
+		NL_SET_ERR_MSG(extack, "MTU is out of range");
+		return -EINVAL;
+	}
+	if (!want->channels || want->channels > NETVSC_CHANNELS_MAX) {
+		NL_SET_ERR_MSG(extack, "number of channels is out of range");
+		return -EINVAL;
+	}
+	if (!want->rx_bytes || want->rx_bytes > NVSP_RECV_BUF_MAX ||
+	    !want->tx_bytes || want->tx_bytes > NVSP_SEND_BUF_MAX) {
+		NL_SET_ERR_MSG(extack, "buffer size is out of range");
+		return -EINVAL;
+	}
+	for (i = 0; nv->nchans > 1 && i < nv->sess.rss_entries; i++)
+		if (want->rss.table[i] >= NETVSC_CHANNELS_MAX)
+			return -EINVAL;
+	return 0;
+}
+
+/* Does the change need another session? */
+static bool netvsc_needs_session(const struct netvsc_config *old,
+				 const struct netvsc_config *want)
+{
+	return old->mtu != want->mtu || old->channels != want->channels ||
+	       old->rx_bytes != want->rx_bytes ||
+	       old->tx_bytes != want->tx_bytes;
+}
+
+/* Steps between two sessions, or to and from one */
+static u32 netvsc_diff_session(const struct netvsc *nv,
+			       const struct netvsc_config *want,
+			       enum netvsc_state target)
+{
+	bool has = netvsc_has_session(nv->state);
+	bool needs = netvsc_has_session(target);
+	u32 steps = 0;
+
+	if (has && (!needs || netvsc_needs_session(&nv->cfg, want)))
+		steps |= NETVSC_STEP_DISCONNECT;
+	if (needs && (!has || steps))
+		steps |= NETVSC_STEP_CONNECT;
+	if (!nv->bufs || nv->cfg.rx_bytes != want->rx_bytes ||
+	    nv->cfg.tx_bytes != want->tx_bytes)
+		steps |= NETVSC_STEP_BUFS;
+	if (nv->bufs && (nv->bufs->rx.leaked || nv->bufs->tx.leaked))
+		steps |= NETVSC_STEP_BUFS;
+	return steps;
+}
+
+/* 2: what does it take? Pure. */
+static u32 netvsc_diff(const struct netvsc *nv, const struct netvsc_config *want,
+		       enum netvsc_state target)
+{
+	const struct netvsc_config *old = &nv->cfg;
+	u32 steps = netvsc_diff_session(nv, want, target);
+	bool resume = target == NETVSC_RUNNING;
+
+	if (nv->state == NETVSC_RUNNING &&
+	    (target != NETVSC_RUNNING || (steps & NETVSC_STEP_DISCONNECT)))
+		steps |= NETVSC_STEP_PAUSE;
+	if (resume && (nv->state != NETVSC_RUNNING ||
+		       (steps & NETVSC_STEP_DISCONNECT)))
+		steps |= NETVSC_STEP_RESUME;
+	if (steps & (NETVSC_STEP_CONNECT | NETVSC_STEP_DISCONNECT))
+		return steps;
+	if ((old->features ^ want->features) & NETVSC_HOST_FEATURES)
+		steps |= NETVSC_STEP_OFFLOADS;
+	if (memcmp(&old->rss, &want->rss, sizeof(old->rss)) && nv->nchans > 1)
+		steps |= NETVSC_STEP_RSS;
+	if (old->filter != want->filter && nv->state == NETVSC_RUNNING)
+		steps |= NETVSC_STEP_FILTER;
+	return steps;
+}
+
+static void netvsc_mem_free(struct netvsc_mem *mem)
+{
+	if (!mem->leaked)
+		vfree(mem->base);
+}
+
+static void netvsc_bufs_free(struct netvsc_bufs *bufs)
+{
+	if (!bufs)
+		return;
+	netvsc_mem_free(&bufs->rx);
+	netvsc_mem_free(&bufs->tx);
+	bitmap_free(bufs->sections);
+	kfree(bufs);
+}
+
+static struct netvsc_bufs *netvsc_bufs_alloc(const struct netvsc_config *cfg)
+{
+	struct netvsc_bufs *bufs = kzalloc(sizeof(*bufs), GFP_KERNEL);
+
+	if (!bufs)
+		return NULL;
+	bufs->rx.bytes = PAGE_ALIGN(cfg->rx_bytes);
+	bufs->tx.bytes = PAGE_ALIGN(cfg->tx_bytes);
+	bufs->rx.base = vzalloc(bufs->rx.bytes);
+	bufs->tx.base = vzalloc(bufs->tx.bytes);
+	bufs->sections = bitmap_zalloc(bufs->tx.bytes / NETVSC_TX_SECTION_MIN,
+				       GFP_KERNEL);
+	if (bufs->rx.base && bufs->tx.base && bufs->sections)
+		return bufs;
+	netvsc_bufs_free(bufs);
+	return NULL;
+}
+
+static bool netvsc_chan_made(const struct netvsc_chan *ch)
+{
+	return ch && ch->tx.reqs;
+}
+
+/* A channel's first use: it stays until the device goes, for its counters */
+static int netvsc_chan_birth(struct netvsc *nv, u32 index)
+{
+	struct netvsc_chan *ch;
+
+	if (index < nv->nchans_made)
+		return 0;
+	ch = kvzalloc(sizeof(*ch), GFP_KERNEL);
+	if (!ch)
+		return -ENOMEM;
+	ch->nv = nv;
+	ch->index = index;
+	u64_stats_init(&ch->tx_stats.sync);
+	u64_stats_init(&ch->done_stats.sync);
+	u64_stats_init(&ch->rx_stats.sync);
+	nv->chans[index] = ch;
+	/* readers of the counters come without a lock */
+	smp_store_release(&nv->nchans_made, index + 1);
+	return 0;
+}
+
+static int netvsc_chan_make(struct netvsc *nv, u32 index)
+{
+	struct netvsc_chan *ch;
+	int ret;
+
+	ret = netvsc_chan_birth(nv, index);
+	ch = nv->chans[index];
+	if (ret || netvsc_chan_made(ch))
+		return ret;
+	ret = netvsc_tx_alloc(ch);
+	if (ret)
+		return ret;
+	ret = netvsc_rx_alloc(ch);
+	if (ret)
+		netvsc_tx_free(ch);
+	return ret;
+}
+
+static int netvsc_chans_make(struct netvsc *nv, u32 count)
+{
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < count && !ret; i++)
+		ret = netvsc_chan_make(nv, i);
+	return ret;
+}
+
+/* Release the parts of channels that are not in use */
+static void netvsc_chans_trim(struct netvsc *nv, u32 count)
+{
+	struct netvsc_chan *ch;
+	u32 i;
+
+	for (i = count; i < nv->nchans_made; i++) {
+		ch = nv->chans[i];
+		if (!netvsc_chan_made(ch) || ch->open)
+			continue;
+		netvsc_rx_disable(ch);
+		netvsc_rx_free(ch);
+		netvsc_tx_free(ch);
+	}
+}
+
+/* 3: everything of ours that the change needs; nothing is changed yet */
+static int netvsc_prepare(struct netvsc *nv, struct netvsc_plan *plan)
+{
+	int ret;
+
+	plan->bufs = nv->bufs;
+	if (!(plan->steps & NETVSC_STEP_CONNECT))
+		return 0;
+	if (plan->steps & NETVSC_STEP_BUFS) {
+		plan->bufs = netvsc_bufs_alloc(&plan->want);
+		if (!plan->bufs)
+			return -ENOMEM;
+	}
+	ret = netvsc_chans_make(nv, plan->want.channels);
+	if (ret) {
+		netvsc_chans_trim(nv, nv->nchans);
+		if (plan->bufs != nv->bufs)
+			netvsc_bufs_free(plan->bufs);
+	}
+	return ret;
+}
+
+/* Everything that was sent completed, all that was received acknowledged? */
+static bool netvsc_drained(const struct netvsc *nv)
+{
+	const struct netvsc_chan *ch;
+	u32 i;
+
+	for (i = 0; i < nv->nchans; i++) {
+		ch = nv->chans[i];
+		if (!netvsc_tx_idle(ch) || !netvsc_rx_idle(ch) ||
+		    !netvsc_vmbus_drained(ch->chn))
+			return false;
+	}
+	return true;
+}
+
+/* Wait for it, for a part of the time that the operation has */
+static void netvsc_drain(struct netvsc *nv)
+{
+	unsigned long until = jiffies + (long)(nv->deadline - jiffies) / 4;
+
+	while (!netvsc_drained(nv)) {
+		if (netvsc_vmbus_rescinded(nv->hdev->channel))
+			return;
+		if (time_after(jiffies, until)) {
+			netdev_err(nv->ndev,
+				   "Ring buffer not empty after closing rndis\n");
+			return;
+		}
+		usleep_range(1000, 2000);
+	}
+}
+
+/**
+ * netvsc_update_carrier() - make the interface's link what the host says
+ * @nv: the device
+ *
+ * Context: RTNL.
+ */
+void netvsc_update_carrier(struct netvsc *nv)
+{
+	struct net_device *ndev = nv->ndev;
+
+	if (nv->state == NETVSC_RUNNING && READ_ONCE(nv->link.up)) {
+		netif_carrier_on(ndev);
+		netif_tx_wake_all_queues(ndev);
+	} else {
+		netif_carrier_off(ndev);
+		netif_tx_stop_all_queues(ndev);
+	}
+}
+
+/* 4a: move no packet any more. The session stays. */
+static void netvsc_pause(struct netvsc *nv)
+{
+	int ret;
+
+	if (nv->state != NETVSC_RUNNING)
+		return;
+	netvsc_tx_stop(nv);
+	netif_carrier_off(nv->ndev);
+	ret = rndis_filter_set_filter(nv, 0);
+	if (ret && ret != -ENODEV)
+		netdev_err(nv->ndev, "unable to close device (ret %d).\n", ret);
+	netvsc_drain(nv);
+	netvsc_set_state(nv, NETVSC_CONNECTED);
+}
+
+/* 4b: end the session, also one that was made by half */
+static void netvsc_disconnect(struct netvsc *nv)
+{
+	struct netvsc_chan *ch;
+	u32 i;
+
+	rndis_filter_halt(nv);
+	nvsp_revoke_buffers(nv);
+	for (i = 0; i < nv->nchans_made; i++)
+		if (netvsc_chan_made(nv->chans[i]))
+			netvsc_rx_disable(nv->chans[i]);
+	nvsp_close(nv);
+	rndis_filter_release(nv);
+	for (i = 0; i < nv->nchans_made; i++) {
+		ch = nv->chans[i];
+		if (netvsc_chan_made(ch))
+			netvsc_tx_release(ch);
+	}
+	WRITE_ONCE(nv->nchans, 0);
+	netvsc_set_state(nv, NETVSC_DOWN);
+}
+
+/* The channels that there are now: tell the datapath, the stack and the host */
+static int netvsc_use_channels(struct netvsc *nv, u32 count)
+{
+	struct netvsc_rss *rss = &nv->cfg.rss;
+	bool fits = netif_is_rxfh_configured(nv->ndev);
+	u32 i;
+	int ret;
+
+	for (i = 0; i < NETVSC_SEND_TABLE; i++)
+		WRITE_ONCE(nv->tx_table[i], i % count);
+	WRITE_ONCE(nv->nchans, count);
+	for (i = 0; i < NETVSC_RSS_TABLE_MAX; i++)
+		fits &= rss->table[i] < count;
+	if (!fits)
+		netvsc_rss_default(rss, count);
+	if (nv->state == NETVSC_RUNNING)
+		netvsc_tx_start(nv);
+	ret = netif_set_real_num_queues(nv->ndev, count, count);
+	/* without it all channels work, the host just does not choose them */
+	if (count > 1)
+		rndis_filter_set_rss(nv, rss);
+	return ret;
+}
+
+/* Ask for the other channels; nv->cfg.channels becomes what there is */
+static int netvsc_grow(struct netvsc *nv, u32 want)
+{
+	u32 i, count = 1;
+
+	for (i = 1; i < want; i++)
+		netvsc_rx_enable(nv->chans[i]);
+	if (want > 1)
+		count += nvsp_open_subchannels(nv, want - 1, netvsc_channel_cb);
+	for (i = count; i < want; i++)
+		netvsc_rx_disable(nv->chans[i]);
+	nv->cfg.channels = count;
+	return netvsc_use_channels(nv, count);
+}
+
+/* Features follow what this host can do; none comes back by itself */
+static void netvsc_update_features(struct netvsc *nv)
+{
+	netdev_features_t hw = NETIF_F_RXCSUM | NETIF_F_SG | NETIF_F_RXHASH;
+	const struct nvsp_session *sess = &nv->sess;
+	struct net_device *ndev = nv->ndev;
+	u32 tso_max = GSO_LEGACY_MAX_SIZE;
+
+	if (sess->csum & NETVSC_CSUM_TCP4)
+		hw |= NETIF_F_IP_CSUM;
+	if (sess->csum & NETVSC_CSUM_TCP6)
+		hw |= NETIF_F_IPV6_CSUM;
+	if (sess->tso4_max) {
+		hw |= NETIF_F_TSO;
+		tso_max = min(tso_max, sess->tso4_max);
+	}
+	if (sess->tso6_max) {
+		hw |= NETIF_F_TSO6;
+		tso_max = min(tso_max, sess->tso6_max);
+	}
+	ndev->hw_features &= ~NETVSC_HW_FEATURES;
+	ndev->hw_features |= hw;
+	ndev->features &= ~NETVSC_HW_FEATURES | hw;
+	netif_set_tso_max_size(ndev, tso_max);
+	if (nv->registered)
+		netdev_features_change(ndev);
+}
+
+/* What the host made of the configuration */
+static void netvsc_settle(struct netvsc *nv)
+{
+	struct netvsc_config *cfg = &nv->cfg;
+
+	if (nv->sess.frame_max < cfg->mtu) {
+		netdev_warn(nv->ndev, "host allows an MTU of %u only\n",
+			    nv->sess.frame_max);
+		cfg->mtu = nv->sess.frame_max;
+	}
+	WRITE_ONCE(nv->ndev->mtu, cfg->mtu);
+	nv->ndev->max_mtu = nv->sess.version >= NVSP_VERSION_2 ?
+			    NETVSC_MTU_MAX : ETH_DATA_LEN;
+	netvsc_update_features(nv);
+}
+
+/*
+ * netvsc_connect() - make a session with the configuration in force
+ *
+ * Without @all only the primary channel is opened. Ends in state CONNECTED, or
+ * DOWN with an error.
+ */
+static int netvsc_connect(struct netvsc *nv, bool all)
+{
+	int ret;
+
+	memset(&nv->sess, 0, sizeof(nv->sess));
+	bitmap_zero(nv->bufs->sections,
+		    nv->bufs->tx.bytes / NETVSC_TX_SECTION_MIN);
+	netvsc_rx_enable(nv->chans[0]);
+	ret = nvsp_open(nv, netvsc_channel_cb);
+	if (!ret)
+		ret = nvsp_negotiate(nv);
+	if (!ret)
+		ret = nvsp_share_buffers(nv);
+	if (!ret)
+		ret = rndis_filter_connect(nv);
+	if (ret)
+		goto err;
+	netvsc_set_state(nv, NETVSC_CONNECTED);
+	netvsc_settle(nv);
+	ret = all ? netvsc_grow(nv, min(nv->cfg.channels,
+					netvsc_max_channels(nv))) :
+		    netvsc_use_channels(nv, 1);
+	if (ret)
+		goto err;
+	return 0;
+
+err:
+	netvsc_disconnect(nv);
+	return ret;
+}
+
+/* 6: move packets */
+static int netvsc_resume(struct netvsc *nv)
+{
+	int ret;
+
+	/* before the host may send: what comes first is not to be lost */
+	netvsc_set_state(nv, NETVSC_RUNNING);
+	ret = rndis_filter_set_filter(nv, nv->cfg.filter);
+	if (ret) {
+		netdev_err(nv->ndev, "unable to open device (ret %d).\n", ret);
+		netvsc_set_state(nv, NETVSC_CONNECTED);
+		return ret;
+	}
+	netvsc_tx_start(nv);
+	netvsc_update_carrier(nv);
+	return 0;
+}
+
+/* Settings that do not need another session, in their order */
+static int netvsc_apply(struct netvsc *nv, u32 steps)
+{
+	int ret = 0;
+
+	if (steps & NETVSC_STEP_OFFLOADS)
+		ret = rndis_filter_set_offloads(nv, nv->cfg.features);
+	if (!ret && (steps & NETVSC_STEP_RSS))
+		ret = rndis_filter_set_rss(nv, &nv->cfg.rss);
+	if (!ret && (steps & NETVSC_STEP_FILTER))
+		ret = rndis_filter_set_filter(nv, nv->cfg.filter);
+	return ret;
+}
+
+/* 5 and 6 */
+static int netvsc_advance(struct netvsc *nv, struct netvsc_plan *plan)
+{
+	int ret = 0;
+
+	nv->cfg = plan->want;
+	nv->bufs = plan->bufs;
+	if (plan->steps & NETVSC_STEP_CONNECT)
+		ret = netvsc_connect(nv, true);
+	if (!ret)
+		ret = netvsc_apply(nv, plan->steps);
+	if (!ret && (plan->steps & NETVSC_STEP_RESUME))
+		ret = netvsc_resume(nv);
+	return ret;
+}
+
+/* 7: the old configuration again. The device is dead if that fails, too. */
+static void netvsc_go_back(struct netvsc *nv, struct netvsc_plan *plan)
+{
+	bool connected = netvsc_has_session(nv->state);
+	int ret = 0;
+
+	nvsp_set_deadline(nv);
+	if (connected && (plan->steps & NETVSC_STEP_CONNECT)) {
+		netvsc_pause(nv);
+		netvsc_disconnect(nv);
+		connected = false;
+	}
+	nv->cfg = plan->old;
+	nv->bufs = plan->old_bufs;
+	if (!netvsc_has_session(plan->old_state)) {
+		netvsc_set_state(nv, plan->old_state);
+		return;
+	}
+	if (!connected)
+		ret = netvsc_connect(nv, true);
+	else
+		netvsc_apply(nv, plan->steps);
+	if (!ret && plan->old_state == NETVSC_RUNNING &&
+	    nv->state != NETVSC_RUNNING)
+		ret = netvsc_resume(nv);
+	if (!ret)
+		return;
+	if (netvsc_has_session(nv->state))
+		netvsc_disconnect(nv);
+	netvsc_set_state(nv, NETVSC_DEAD);
+	netif_carrier_off(nv->ndev);
+	netif_tx_disable(nv->ndev);
+	netdev_err(nv->ndev, "no way back to the old configuration: %d\n", ret);
+}
+
+/* 8: what the change left over */
+static void netvsc_release(struct netvsc *nv, struct netvsc_plan *plan)
+{
+	if (plan->bufs != nv->bufs)
+		netvsc_bufs_free(plan->bufs);
+	if (plan->old_bufs != nv->bufs)
+		netvsc_bufs_free(plan->old_bufs);
+	netvsc_chans_trim(nv, nv->nchans);
+}
+
+/**
+ * netvsc_reconfigure() - the one path of every change
+ * @nv: the device
+ * @want: configuration to have, may not point to nv->cfg
+ * @target: state to end in
+ * @extack: where a refusal is explained, or NULL
+ *
+ * Afterwards the device has the new configuration and state, or the old ones
+ * and an error is returned; or it is DEAD, if the host takes neither, and then
+ * opening it tries again.
+ *
+ * Context: process, RTNL. Waits for the host up to a deadline, and up to another
+ * for the way back. Return: 0 or a negative error.
+ */
+int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
+		       enum netvsc_state target, struct netlink_ext_ack *extack)
+{
+	struct netvsc_plan *plan;
+	int ret;
+
+	netvsc_assert_owner(nv);
+	ret = netvsc_validate(nv, want, extack);
+	if (ret)
+		return ret;
+	plan = kzalloc(sizeof(*plan), GFP_KERNEL);
+	if (!plan)
+		return -ENOMEM;
+	plan->want = *want;
+	plan->old = nv->cfg;
+	plan->old_bufs = nv->bufs;
+	plan->old_state = nv->state;
+	plan->target = target;
+	plan->steps = netvsc_diff(nv, want, target);
+	ret = netvsc_prepare(nv, plan);
+	if (ret)
+		goto out;
+
+	nvsp_set_deadline(nv);
+	if (plan->steps & NETVSC_STEP_PAUSE)
+		netvsc_pause(nv);
+	if (plan->steps & NETVSC_STEP_DISCONNECT)
+		netvsc_disconnect(nv);
+	ret = netvsc_advance(nv, plan);
+	if (ret)
+		netvsc_go_back(nv, plan);
+	netvsc_release(nv, plan);
+out:
+	kfree(plan);
+	return ret;
+}
+
+/**
+ * netvsc_config_connect() - the first session
+ * @nv: the device, not registered, its configuration the default
+ *
+ * Opens the primary channel only: the offers of the others come through the
+ * same bus that runs probe. nv->cfg.channels becomes what to ask for.
+ *
+ * Context: process, probe. Return: 0 or a negative error; nothing is left then
+ * but what netvsc_config_free() frees.
+ */
+int netvsc_config_connect(struct netvsc *nv)
+{
+	u32 channels;
+	int ret;
+
+	nv->bufs = netvsc_bufs_alloc(&nv->cfg);
+	if (!nv->bufs)
+		return -ENOMEM;
+	ret = netvsc_chans_make(nv, 1);
+	if (ret)
+		return ret;
+	nvsp_set_deadline(nv);
+	ret = netvsc_connect(nv, false);
+	if (ret)
+		return ret;
+	channels = max_t(u32, NETVSC_DEFAULT_CHANNELS,
+			 netif_get_num_default_rss_queues());
+	nv->cfg.channels = min(channels, netvsc_max_channels(nv));
+	return 0;
+}
+
+/**
+ * netvsc_add_subchannels() - open the channels that probe left closed
+ * @nv: the device
+ *
+ * Traffic on the primary goes on.
+ *
+ * Context: process, RTNL. Return: 0 or a negative error; the channels that there
+ * are stay as they are then.
+ */
+int netvsc_add_subchannels(struct netvsc *nv)
+{
+	u32 want = min(nv->cfg.channels, netvsc_max_channels(nv));
+	int ret;
+
+	ASSERT_RTNL();
+	if (!netvsc_has_session(nv->state) || nv->nchans != 1 || want < 2)
+		return 0;
+	ret = netvsc_chans_make(nv, want);
+	if (!ret) {
+		nvsp_set_deadline(nv);
+		ret = netvsc_grow(nv, want);
+	}
+	netvsc_chans_trim(nv, nv->nchans);
+	netvsc_update_carrier(nv);
+	return ret;
+}
+
+/**
+ * netvsc_config_init() - the configuration that a device begins with
+ * @nv: the device
+ */
+void netvsc_config_init(struct netvsc *nv)
+{
+	static const u8 key[NETVSC_HASH_KEY_LEN] = {
+		0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2,
+		0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0,
+		0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4,
+		0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30, 0xf2, 0x0c,
+		0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
+	};
+	struct netvsc_config *cfg = &nv->cfg;
+
+	cfg->mtu = ETH_DATA_LEN;
+	cfg->channels = 1;
+	cfg->rx_bytes = NETVSC_RX_BYTES;
+	cfg->tx_bytes = NETVSC_TX_BYTES;
+	memcpy(cfg->rss.key, key, sizeof(key));
+	netvsc_rss_default(&cfg->rss, 1);
+}
+
+/**
+ * netvsc_config_disconnect() - end the session for good
+ * @nv: the device, being removed
+ *
+ * Context: process, RTNL or not registered.
+ */
+void netvsc_config_disconnect(struct netvsc *nv)
+{
+	nvsp_set_deadline(nv);
+	if (netvsc_has_session(nv->state)) {
+		netvsc_pause(nv);
+		netvsc_disconnect(nv);
+	}
+	netvsc_set_state(nv, NETVSC_DOWN);
+	netvsc_chans_trim(nv, 0);
+	netvsc_vmbus_free_ring(nv->hdev->channel);
+}
+
+/**
+ * netvsc_config_free() - free what counts outlive the session for
+ * @nv: the device; nobody reads its counters any more
+ */
+void netvsc_config_free(struct netvsc *nv)
+{
+	u32 i;
+
+	netvsc_bufs_free(nv->bufs);
+	for (i = 0; i < nv->nchans_made; i++)
+		kvfree(nv->chans[i]);
+}

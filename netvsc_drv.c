@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module, its VMBus driver, the net_device and its operations, and the one
+ * work that takes news from the lower files.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/debugfs.h>
+#include <linux/etherdevice.h>
+#include <linux/ethtool.h>
+#include <linux/module.h>
+#include <linux/rtnetlink.h>
+
+#include "netvsc.h"
+#include "netvsc_config.h"
+#include "netvsc_ethtool.h"
+#include "netvsc_tx.h"
+#include "netvsc_vmbus.h"
+#include "nvsp_proto.h"
+#include "rndis_filter.h"
+#include "rndis_proto.h"
+
+#define NETVSC_MSG_DEFAULT \
+	(NETIF_MSG_DRV | NETIF_MSG_PROBE | NETIF_MSG_LINK | NETIF_MSG_IFUP | \
+	 NETIF_MSG_IFDOWN | NETIF_MSG_RX_ERR | NETIF_MSG_TX_ERR)
+
+/* Header that hosts need in front of a frame; what stacked devices add to */
+#define NETVSC_NEEDED_HEADROOM	116
+
+static uint ring_size __ro_after_init = NETVSC_RING_PAGES;
+module_param(ring_size, uint, 0444);
+MODULE_PARM_DESC(ring_size, "Ring buffer size (# of 4K pages)");
+
+static int debug = -1;
+module_param(debug, int, 0444);
+MODULE_PARM_DESC(debug, "Debug level (0=none,...,16=all)");
+
+static struct dentry *netvsc_debugfs;
+static u32 netvsc_timeout_ms = NETVSC_TIMEOUT_MS;
+
+/* The packet filter for a receive mode [3.8] */
+static u32 netvsc_filter(const struct net_device *ndev)
+{
+	u32 filter = NDIS_FILTER_DIRECTED | NDIS_FILTER_BROADCAST;
+
+	if (ndev->flags & IFF_PROMISC)
+		return NDIS_FILTER_PROMISCUOUS;
+	if (!netdev_mc_empty(ndev) || (ndev->flags & IFF_ALLMULTI))
+		filter |= NDIS_FILTER_ALL_MULTICAST;
+	return filter;
+}
+
+static int netvsc_open(struct net_device *ndev)
+{
+	struct netvsc *nv = netdev_priv(ndev);
+	struct netvsc_config want = nv->cfg;
+
+	want.filter = netvsc_filter(ndev) | NDIS_FILTER_ALL_MULTICAST;
+	if (ndev->flags & IFF_PROMISC)
+		want.filter = NDIS_FILTER_PROMISCUOUS;
+	return netvsc_reconfigure(nv, &want, NETVSC_RUNNING, NULL);
+}
+
+static int netvsc_stop(struct net_device *ndev)
+{
+	struct netvsc *nv = netdev_priv(ndev);
+	struct netvsc_config want = nv->cfg;
+
+	if (nv->state != NETVSC_RUNNING)
+		return 0;
+	return netvsc_reconfigure(nv, &want, NETVSC_CONNECTED, NULL);
+}
+
+/* Atomic: the event work tells the host */
+static void netvsc_set_rx_mode(struct net_device *ndev)
+{
+	netvsc_post_event(netdev_priv(ndev), NETVSC_EVENT_FILTER);
+}
+
+static int netvsc_change_mtu(struct net_device *ndev, int mtu)
+{
+	struct netvsc *nv = netdev_priv(ndev);
+	struct netvsc_config want = nv->cfg;
+	int ret;
+
+	if (nv->state == NETVSC_DOWN || nv->state == NETVSC_DEAD)
+		return -ENODEV;
+	want.mtu = mtu;
+	ret = netvsc_reconfigure(nv, &want, nv->state, NULL);
+	if (ret && nv->state == NETVSC_DEAD)
+		netdev_err(ndev, "restoring mtu failed\n");
+	return ret;
+}
+
+static int netvsc_set_mac(struct net_device *ndev, void *addr)
+{
+	struct netvsc *nv = netdev_priv(ndev);
+	struct sockaddr *sa = addr;
+	int ret;
+
+	ret = eth_prepare_mac_addr_change(ndev, addr);
+	if (ret)
+		return ret;
+	if (nv->state != NETVSC_CONNECTED && nv->state != NETVSC_RUNNING)
+		return -ENODEV;
+	nvsp_set_deadline(nv);
+	ret = rndis_filter_set_mac(nv, sa->sa_data);
+	if (!ret)
+		eth_commit_mac_addr_change(ndev, addr);
+	return ret;
+}
+
+static int netvsc_set_features(struct net_device *ndev,
+			       netdev_features_t features)
+{
+	struct netvsc *nv = netdev_priv(ndev);
+	struct netvsc_config want = nv->cfg;
+
+	want.features = features;
+	if (nv->state == NETVSC_DOWN || nv->state == NETVSC_DEAD)
+		return -ENODEV;
+	return netvsc_reconfigure(nv, &want, nv->state, NULL);
+}
+
+static const struct net_device_ops netvsc_netdev_ops = {
+	.ndo_open		= netvsc_open,
+	.ndo_stop		= netvsc_stop,
+	.ndo_start_xmit		= netvsc_start_xmit,
+	.ndo_select_queue	= netvsc_select_queue,
+	.ndo_set_rx_mode	= netvsc_set_rx_mode,
+	.ndo_change_mtu		= netvsc_change_mtu,
+	.ndo_set_mac_address	= netvsc_set_mac,
+	.ndo_set_features	= netvsc_set_features,
+	.ndo_validate_addr	= eth_validate_addr,
+	.ndo_get_stats64	= netvsc_get_stats64,
+};
+
+static void netvsc_event_filter(struct netvsc *nv)
+{
+	struct netvsc_config want = nv->cfg;
+
+	want.filter = netvsc_filter(nv->ndev);
+	if (nv->state == NETVSC_RUNNING)
+		netvsc_reconfigure(nv, &want, nv->state, NULL);
+}
+
+/*
+ * netvsc_event_link() - act on what the host said of the link, the last state
+ *
+ * A link that was down in between, or a network that changed, is shown as a
+ * short loss of carrier, so that addresses are asked for again.
+ * Return: jiffies until there is more to do, or 0.
+ */
+static unsigned long netvsc_event_link(struct netvsc *nv)
+{
+	struct net_device *ndev = nv->ndev;
+	unsigned long now = jiffies;
+
+	if (time_before(now, nv->link.next)) {
+		set_bit(NETVSC_EVENT_LINK, &nv->events);
+		return nv->link.next - now;
+	}
+	if (test_and_clear_bit(NETVSC_EVENT_FLAP, &nv->events) &&
+	    netif_carrier_ok(ndev)) {
+		netif_carrier_off(ndev);
+		netif_tx_stop_all_queues(ndev);
+		nv->link.next = now + NETVSC_LINK_INTERVAL;
+		set_bit(NETVSC_EVENT_LINK, &nv->events);
+		return NETVSC_LINK_INTERVAL;
+	}
+	if (READ_ONCE(nv->link.up) && netif_carrier_ok(ndev))
+		netdev_notify_peers(ndev);
+	else
+		netvsc_update_carrier(nv);
+	nv->link.next = now + NETVSC_LINK_INTERVAL;
+	return 0;
+}
+
+/*
+ * The one event work. It never waits for RTNL: whoever removes the device holds
+ * it while this is cancelled.
+ */
+static void netvsc_event_work(struct work_struct *work)
+{
+	struct netvsc *nv = container_of(work, struct netvsc, event_work.work);
+	unsigned long again = 0;
+
+	if (!rtnl_trylock()) {
+		queue_delayed_work(system_wq, &nv->event_work,
+				   msecs_to_jiffies(10));
+		return;
+	}
+	if (test_and_clear_bit(NETVSC_EVENT_SUBCHANNELS, &nv->events))
+		netvsc_add_subchannels(nv);
+	if (test_and_clear_bit(NETVSC_EVENT_FILTER, &nv->events))
+		netvsc_event_filter(nv);
+	if (test_and_clear_bit(NETVSC_EVENT_LINK, &nv->events) ||
+	    test_bit(NETVSC_EVENT_FLAP, &nv->events))
+		again = netvsc_event_link(nv);
+	rtnl_unlock();
+	if (again)
+		queue_delayed_work(system_wq, &nv->event_work, again);
+}
+
+static void netvsc_init(struct netvsc *nv, struct net_device *ndev,
+			struct hv_device *hdev)
+{
+	nv->ndev = ndev;
+	nv->hdev = hdev;
+	nv->msg_enable = netif_msg_init(debug, NETVSC_MSG_DEFAULT);
+	nv->l4_hash = NETVSC_HASH_ALL;
+	nv->duplex = DUPLEX_FULL;
+	nv->ring_bytes = VMBUS_RING_SIZE(ring_size * 4096);
+	nv->timeout_ms = READ_ONCE(netvsc_timeout_ms);
+	nv->link.up = true;
+	nv->link.speed = SPEED_UNKNOWN;
+	nv->link.next = jiffies;
+	spin_lock_init(&nv->xact_lock);
+	INIT_LIST_HEAD(&nv->xacts);
+	INIT_LIST_HEAD(&nv->requests);
+	init_waitqueue_head(&nv->offers.wait);
+	INIT_DELAYED_WORK(&nv->event_work, netvsc_event_work);
+	netvsc_config_init(nv);
+}
+
+static void netvsc_init_netdev(struct net_device *ndev)
+{
+	ndev->netdev_ops = &netvsc_netdev_ops;
+	ndev->ethtool_ops = &netvsc_ethtool_ops;
+	ndev->needed_headroom = NETVSC_NEEDED_HEADROOM;
+	ndev->min_mtu = NETVSC_MTU_MIN;
+	netif_carrier_off(ndev);
+}
+
+static void netvsc_set_alias(struct net_device *ndev, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len && !rcu_access_pointer(ndev->ifalias))
+		dev_set_alias(ndev, name, len);
+}
+
+static int netvsc_register(struct netvsc *nv)
+{
+	struct net_device *ndev = nv->ndev;
+	int ret;
+
+	eth_hw_addr_set(ndev, nv->sess.mac);
+	ndev->features = ndev->hw_features | NETIF_F_HIGHDMA |
+			 NETIF_F_HW_VLAN_CTAG_TX | NETIF_F_HW_VLAN_CTAG_RX;
+	ndev->vlan_features = ndev->features;
+	nv->cfg.features = ndev->features;
+	rtnl_lock();
+	ret = register_netdevice(ndev);
+	nv->registered = !ret;
+	if (!ret)
+		netvsc_set_alias(ndev, nv->sess.name);
+	rtnl_unlock();
+	if (ret)
+		netdev_err(ndev, "Unable to register netdev.\n");
+	else
+		netvsc_post_event(nv, NETVSC_EVENT_SUBCHANNELS);
+	return ret;
+}
+
+static void netvsc_free(struct netvsc *nv)
+{
+	hv_set_drvdata(nv->hdev, NULL);
+	synchronize_rcu();
+	netvsc_config_free(nv);
+	free_netdev(nv->ndev);
+}
+
+/*
+ * The host has offered a network adapter. Connects without RTNL, and takes it
+ * to register only: offers of subchannels, which wait for the bus, need neither.
+ */
+static int netvsc_probe(struct hv_device *hdev,
+			const struct hv_vmbus_device_id *id)
+{
+	struct net_device *ndev;
+	struct netvsc *nv;
+	int ret;
+
+	if (netvsc_vmbus_index(hdev->channel))
+		return -ENODEV;	/* a subchannel whose primary is not there */
+	ndev = alloc_etherdev_mq(sizeof(*nv), NETVSC_CHANNELS_MAX);
+	if (!ndev)
+		return -ENOMEM;
+	nv = netdev_priv(ndev);
+	SET_NETDEV_DEV(ndev, &hdev->device);
+	dma_set_min_align_mask(&hdev->device, HV_HYP_PAGE_SIZE - 1);
+	netvsc_init(nv, ndev, hdev);
+	netvsc_init_netdev(ndev);
+	hv_set_drvdata(hdev, ndev);
+	ret = netvsc_config_connect(nv);
+	if (ret) {
+		netdev_err(ndev, "unable to add netvsc device (ret %d)\n", ret);
+		goto err;
+	}
+	ret = netvsc_register(nv);
+	if (ret)
+		goto err;
+	return 0;
+
+err:
+	netvsc_config_disconnect(nv);
+	cancel_delayed_work_sync(&nv->event_work);
+	netvsc_free(nv);
+	return ret;
+}
+
+static void netvsc_remove(struct hv_device *hdev)
+{
+	struct net_device *ndev = hv_get_drvdata(hdev);
+	struct netvsc *nv = netdev_priv(ndev);
+
+	rtnl_lock();
+	netif_device_detach(ndev);
+	dev_close(ndev);
+	netvsc_config_disconnect(nv);
+	unregister_netdevice(ndev);
+	rtnl_unlock();
+	cancel_delayed_work_sync(&nv->event_work);
+	netvsc_free(nv);
+}
+
+static const struct hv_vmbus_device_id netvsc_ids[] = {
+	{ HV_NIC_GUID },
+	{ },
+};
+MODULE_DEVICE_TABLE(vmbus, netvsc_ids);
+
+static struct hv_driver netvsc_driver = {
+	.name = KBUILD_MODNAME,
+	.id_table = netvsc_ids,
+	.probe = netvsc_probe,
+	.remove = netvsc_remove,
+	.driver = {
+		/* names follow the order of the offers */
+		.probe_type = PROBE_FORCE_SYNCHRONOUS,
+	},
+};
+
+static int __init netvsc_module_init(void)
+{
+	int ret;
+
+	if (ring_size < NETVSC_RING_PAGES_MIN) {
+		ring_size = NETVSC_RING_PAGES_MIN;
+		pr_info("Increased ring_size to %u (min allowed)\n", ring_size);
+	}
+	netvsc_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
+	debugfs_create_u32("timeout_ms", 0644, netvsc_debugfs,
+			   &netvsc_timeout_ms);
+	ret = vmbus_driver_register(&netvsc_driver);
+	if (ret)
+		debugfs_remove(netvsc_debugfs);
+	return ret;
+}
+
+static void __exit netvsc_module_exit(void)
+{
+	vmbus_driver_unregister(&netvsc_driver);
+	debugfs_remove(netvsc_debugfs);
+}
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Microsoft Hyper-V network driver");
+
+module_init(netvsc_module_init);
+module_exit(netvsc_module_exit);

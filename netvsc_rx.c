@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Receive: the channel's interrupt, its NAPI poll, packets by their kind, frames
+ * out of the receive buffer, and the acknowledgements that give it back.
+ *
+ * Frames are copied once, into recycled memory, before anything looks at them:
+ * the host may go on writing to its copy.
+ */
+#include <linux/etherdevice.h>
+#include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <net/page_pool/helpers.h>
+
+#include "netvsc.h"
+#include "netvsc_rx.h"
+#include "netvsc_trace.h"
+#include "netvsc_tx.h"
+#include "netvsc_vmbus.h"
+#include "nvsp_proto.h"
+#include "rndis_filter.h"
+#include "rndis_msg.h"
+
+#define NETVSC_HEADROOM		(NET_SKB_PAD + NET_IP_ALIGN)
+/* The longest frame, or head of one, that goes into one page with its skb */
+#define NETVSC_LINEAR_MAX \
+	(PAGE_SIZE - NETVSC_HEADROOM - \
+	 SKB_DATA_ALIGN(sizeof(struct skb_shared_info)))
+/* A frame of the largest MTU, and a tag that a host may leave in it */
+#define NETVSC_FRAME_MAX	(NETVSC_MTU_MAX + VLAN_ETH_HLEN)
+/* Completions that a poll takes where no frame may be passed up */
+#define NETVSC_NETPOLL_BUDGET	64
+
+#define netvsc_rx_count(ch, what)					\
+do {									\
+	u64_stats_update_begin(&(ch)->rx_stats.sync);			\
+	u64_stats_inc(&(ch)->rx_stats.what);				\
+	u64_stats_update_end(&(ch)->rx_stats.sync);			\
+} while (0)
+
+/* Something of the host that makes no sense: count it, and say so if asked to */
+static bool netvsc_rx_refuse(struct netvsc_chan *ch, const char *what, u32 value)
+{
+	netvsc_rx_count(ch, refused);
+	if ((ch->nv->msg_enable & NETIF_MSG_RX_ERR) && net_ratelimit())
+		netdev_err(ch->nv->ndev, "%s: %u\n", what, value);
+	return false;
+}
+
+static int netvsc_ack_grow(struct netvsc_rx *rx, u32 sections)
+{
+	u32 i, size = rx->ack_size * 2;
+	struct netvsc_ack *acks;
+
+	if (rx->ack_size > sections)
+		return -ENOSPC;
+	acks = kvmalloc_array(size, sizeof(*acks), GFP_ATOMIC | __GFP_NOWARN);
+	if (!acks)
+		return -ENOMEM;
+	for (i = rx->ack_tail; i != rx->ack_head; i++)
+		acks[i & (size - 1)] = rx->acks[i & (rx->ack_size - 1)];
+	kvfree(rx->acks);
+	rx->acks = acks;
+	rx->ack_size = size;
+	return 0;
+}
+
+/*
+ * netvsc_rx_ack_flush() - send the acknowledgements that wait
+ *
+ * Those that do not fit the ring wait for the retry timer, or the next poll.
+ */
+static void netvsc_rx_ack_flush(struct netvsc_chan *ch)
+{
+	struct nvsp_msg_rndis_complete msg = {
+		.type = cpu_to_le32(NVSP_RNDIS_PACKET_COMPLETE),
+	};
+	struct netvsc_rx *rx = &ch->rx;
+	struct netvsc_ack *ack;
+
+	while (rx->ack_tail != rx->ack_head) {
+		ack = &rx->acks[rx->ack_tail & (rx->ack_size - 1)];
+		msg.status = cpu_to_le32(ack->status);
+		if (netvsc_vmbus_complete(ch->chn, ack->id, &msg,
+					  sizeof(msg)) == -EAGAIN) {
+			netvsc_rx_count(ch, comp_busy);
+			mod_timer(&rx->retry, jiffies + 1);
+			return;
+		}
+		rx->ack_tail++;
+	}
+}
+
+/* Is there room for one more? As many can wait as the host has sections. */
+static bool netvsc_rx_ack_room(struct netvsc_chan *ch)
+{
+	struct netvsc_rx *rx = &ch->rx;
+
+	if (likely(rx->ack_head - rx->ack_tail < rx->ack_size))
+		return true;
+	netvsc_rx_ack_flush(ch);
+	return rx->ack_head - rx->ack_tail < rx->ack_size ||
+	       !netvsc_ack_grow(rx, ch->nv->sess.rx_sections);
+}
+
+/*
+ * netvsc_rx_ack() - have a received packet completed, all ranges at once [2.7]
+ *
+ * The caller has seen that there is room.
+ */
+static void netvsc_rx_ack(struct netvsc_chan *ch,
+			  const struct vmpacket_descriptor *pkt, u32 status)
+{
+	struct netvsc_rx *rx = &ch->rx;
+	struct netvsc_ack *ack;
+
+	if (!(pkt->flags & VMBUS_DATA_PACKET_FLAG_COMPLETION_REQUESTED))
+		return;
+	ack = &rx->acks[rx->ack_head & (rx->ack_size - 1)];
+	ack->id = pkt->trans_id;
+	ack->status = status;
+	rx->ack_head++;
+	if (rx->ack_head - rx->ack_tail >= NETVSC_ACK_BATCH)
+		netvsc_rx_ack_flush(ch);
+}
+
+/* A frame and room for its skb in one piece of memory */
+static struct sk_buff *netvsc_rx_linear(struct netvsc_chan *ch,
+					const void *data, u32 len)
+{
+	u32 size = SKB_HEAD_ALIGN(NETVSC_HEADROOM + len);
+	struct sk_buff *skb;
+	void *va;
+
+	va = page_pool_dev_alloc_va(ch->rx.pool, &size);
+	if (unlikely(!va))
+		return NULL;
+	memcpy(va + NETVSC_HEADROOM, data, len);
+	skb = napi_build_skb(va, size);
+	if (unlikely(!skb)) {
+		page_pool_free_va(ch->rx.pool, va, true);
+		return NULL;
+	}
+	skb_mark_for_recycle(skb);
+	skb_reserve(skb, NETVSC_HEADROOM);
+	__skb_put(skb, len);
+	return skb;
+}
+
+/* A frame longer than a page: the rest of it in fragments */
+static struct sk_buff *netvsc_rx_build(struct netvsc_chan *ch, const void *data,
+				       u32 len)
+{
+	u32 head = min_t(u32, len, NETVSC_LINEAR_MAX);
+	struct sk_buff *skb;
+	u32 offset, piece;
+	struct page *page;
+
+	skb = netvsc_rx_linear(ch, data, head);
+	if (likely(head == len) || !skb)
+		return skb;
+	for (; head < len; head += piece) {
+		piece = min_t(u32, len - head, PAGE_SIZE);
+		page = page_pool_dev_alloc_frag(ch->rx.pool, &offset,
+						SKB_DATA_ALIGN(piece));
+		if (!page) {
+			kfree_skb(skb);
+			return NULL;
+		}
+		memcpy(page_address(page) + offset, data + head, piece);
+		skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, offset,
+				piece, SKB_DATA_ALIGN(piece));
+	}
+	return skb;
+}
+
+/* The host says good, but left the sum as it was: make it so [3.4] */
+static void netvsc_rx_ip_csum(struct sk_buff *skb)
+{
+	struct iphdr *ip = (struct iphdr *)skb->data;
+
+	if (skb->protocol != htons(ETH_P_IP) ||
+	    skb_headlen(skb) < sizeof(*ip) || ip->ihl < 5 ||
+	    skb_headlen(skb) < ip->ihl * 4)
+		return;
+	ip->check = 0;
+	ip->check = ip_fast_csum(ip, ip->ihl);
+}
+
+static void netvsc_rx_csum(struct sk_buff *skb, u32 csum)
+{
+	if ((csum & (RNDIS_RX_CSUM_IP_GOOD | RNDIS_RX_CSUM_IP_INVALID)) ==
+	    (RNDIS_RX_CSUM_IP_GOOD | RNDIS_RX_CSUM_IP_INVALID))
+		netvsc_rx_ip_csum(skb);
+	if ((skb->dev->features & NETIF_F_RXCSUM) &&
+	    (csum & (RNDIS_RX_CSUM_TCP_GOOD | RNDIS_RX_CSUM_UDP_GOOD)))
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+}
+
+/* The host hashes the ports of TCP only: its checksum tells what it was */
+static void netvsc_rx_hash(struct sk_buff *skb, const struct rndis_rx_desc *desc)
+{
+	bool tcp = (desc->infos & RNDIS_INFO_CSUM) &&
+		   (desc->csum & (RNDIS_RX_CSUM_TCP_GOOD | RNDIS_RX_CSUM_TCP_BAD));
+
+	if (skb->dev->features & NETIF_F_RXHASH)
+		skb_set_hash(skb, desc->hash,
+			     tcp ? PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
+}
+
+/* Make an skb of a frame and pass it up */
+static void netvsc_rx_skb(struct netvsc_chan *ch, const void *data,
+			  const struct rndis_rx_desc *desc)
+{
+	u32 len = desc->data_len;
+	struct sk_buff *skb;
+
+	skb = netvsc_rx_build(ch, data, len);
+	if (unlikely(!skb)) {
+		netvsc_rx_count(ch, no_memory);
+		return;
+	}
+	skb->protocol = eth_type_trans(skb, ch->nv->ndev);
+	if (desc->infos & RNDIS_INFO_CSUM)
+		netvsc_rx_csum(skb, desc->csum);
+	if (desc->infos & RNDIS_INFO_HASH)
+		netvsc_rx_hash(skb, desc);
+	if (desc->infos & RNDIS_INFO_VLAN)
+		__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), desc->vlan_tci);
+	skb_record_rx_queue(skb, ch->index);
+
+	u64_stats_update_begin(&ch->rx_stats.sync);
+	u64_stats_inc(&ch->rx_stats.packets);
+	u64_stats_add(&ch->rx_stats.bytes, len);
+	if (skb->pkt_type == PACKET_MULTICAST ||
+	    skb->pkt_type == PACKET_BROADCAST)
+		u64_stats_inc(&ch->rx_stats.multicast);
+	u64_stats_update_end(&ch->rx_stats.sync);
+
+	napi_gro_receive(&ch->rx.napi, skb);
+}
+
+/* A PACKET message; false: refused */
+static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
+{
+	const u32 whole = RNDIS_PACKET_ID_FIRST | RNDIS_PACKET_ID_LAST;
+	struct rndis_rx_desc desc;
+
+	if (unlikely(rndis_msg_parse(msg, len, &desc)))
+		return netvsc_rx_refuse(ch, "Invalid RNDIS packet, length", len);
+	if (unlikely(desc.data_len < ETH_HLEN ||
+		     desc.data_len > NETVSC_FRAME_MAX)) {
+		netvsc_rx_count(ch, length_errors);
+		return false;
+	}
+	if (unlikely((desc.infos & RNDIS_INFO_PACKET_ID) &&
+		     (desc.packet_id & RNDIS_PACKET_ID_FRAGMENT) &&
+		     (desc.packet_id & whole) != whole))
+		return netvsc_rx_refuse(ch, "Part of a frame, flags",
+					desc.packet_id);
+	if (unlikely(READ_ONCE(ch->nv->state) != NETVSC_RUNNING)) {
+		netvsc_rx_count(ch, early);
+		return true;
+	}
+	netvsc_rx_skb(ch, msg + desc.data_offset, &desc);
+	return true;
+}
+
+/* One range of a transfer page packet, one RNDIS message; false: refused */
+static bool netvsc_rx_range(struct netvsc_chan *ch,
+			    const struct vmtransfer_page_range *range)
+{
+	const struct netvsc *nv = ch->nv;
+	u32 offset = range->byte_offset;
+	u32 len = range->byte_count;
+	const void *msg;
+	u32 type;
+
+	if (unlikely(len > nv->sess.rx_section_size ||
+		     offset > nv->bufs->rx.bytes ||
+		     len > nv->bufs->rx.bytes - offset))
+		return netvsc_rx_refuse(ch, "Packet too big, bytes", len);
+	msg = nv->bufs->rx.base + offset;
+	if (unlikely(rndis_msg_type(msg, len, &type)))
+		return netvsc_rx_refuse(ch, "Invalid RNDIS message, bytes", len);
+	if (likely(type == RNDIS_PACKET))
+		return netvsc_rx_frame(ch, msg, len);
+	if (rndis_filter_receive(ch, msg, len))
+		return true;
+	return netvsc_rx_refuse(ch, "Unexpected RNDIS message, type", type);
+}
+
+/* The head of a transfer page packet [1.8, 2.7, 6.1] */
+static bool netvsc_rx_xfer_ok(struct netvsc_chan *ch,
+			      const struct vmtransfer_page_packet_header *xfer)
+{
+	u32 head = (u32)xfer->d.offset8 << 3;
+	u32 body = ((u32)xfer->d.len8 << 3) - head;
+	const __le32 *type = (const void *)xfer + head;
+
+	if (head < sizeof(*xfer) ||
+	    body < sizeof(struct nvsp_msg_rndis_packet) ||
+	    le32_to_cpu(*type) != NVSP_RNDIS_PACKET)
+		return netvsc_rx_refuse(ch, "invalid nvsp header, bytes", body);
+	if (xfer->xfer_pageset_id != NVSP_RECV_BUF_ID)
+		return netvsc_rx_refuse(ch, "Invalid xfer page set id",
+					xfer->xfer_pageset_id);
+	if (!xfer->range_cnt ||
+	    xfer->range_cnt > (head - sizeof(*xfer)) / sizeof(xfer->ranges[0]))
+		return netvsc_rx_refuse(ch, "Range count is not valid",
+					xfer->range_cnt);
+	return true;
+}
+
+/*
+ * netvsc_rx_xfer() - take a transfer page packet, or the rest of it
+ *
+ * Each range counts as one. Return: false: the limit was reached before its end.
+ */
+static bool netvsc_rx_xfer(struct netvsc_chan *ch,
+			   const struct vmpacket_descriptor *pkt, int limit,
+			   int *work)
+{
+	const struct vmtransfer_page_packet_header *xfer = (const void *)pkt;
+	struct netvsc_rx *rx = &ch->rx;
+	u32 i = rx->next_range;
+
+	if (!i) {
+		rx->pkt_status = NVSP_STATUS_SUCCESS;
+		if (unlikely(!netvsc_rx_xfer_ok(ch, xfer))) {
+			(*work)++;
+			netvsc_rx_ack(ch, pkt, NVSP_STATUS_FAILURE);
+			return true;
+		}
+	}
+	for (; i < xfer->range_cnt; i++) {
+		if (*work >= limit) {
+			rx->next_range = i;
+			return false;
+		}
+		(*work)++;
+		if (unlikely(!netvsc_rx_range(ch, &xfer->ranges[i])))
+			rx->pkt_status = NVSP_STATUS_FAILURE;
+	}
+	rx->next_range = 0;
+	netvsc_rx_ack(ch, pkt, rx->pkt_status);
+	return true;
+}
+
+/* A completion: of a control exchange, or of something sent */
+static void netvsc_rx_completion(struct netvsc_chan *ch,
+				 const struct vmpacket_descriptor *pkt,
+				 const void *msg, u32 len, int budget)
+{
+	const struct nvsp_msg_rndis_complete *done = msg;
+	bool known;
+
+	if (unlikely(pkt->trans_id & NVSP_XACT_ID))
+		known = !ch->index &&
+			nvsp_complete(ch->nv, pkt->trans_id, msg, len);
+	else
+		known = len >= sizeof(*done) &&
+			le32_to_cpu(done->type) == NVSP_RNDIS_PACKET_COMPLETE &&
+			netvsc_tx_complete(ch, pkt->trans_id,
+					   le32_to_cpu(done->status), budget);
+	if (likely(known))
+		return;
+	u64_stats_update_begin(&ch->done_stats.sync);
+	u64_stats_inc(&ch->done_stats.strays);
+	u64_stats_update_end(&ch->done_stats.sync);
+	if (net_ratelimit())
+		netdev_err(ch->nv->ndev, "Unexpected VMBUS completion!!\n");
+}
+
+/*
+ * netvsc_dispatch() - a packet by its VMBus type
+ *
+ * @pkt is the bus's private copy, its offset and length made consistent there.
+ * Return: false: the limit was reached before its end.
+ */
+static bool netvsc_dispatch(struct netvsc_chan *ch,
+			    const struct vmpacket_descriptor *pkt, int budget,
+			    int limit, int *work)
+{
+	u32 len = ((u32)pkt->len8 - pkt->offset8) << 3;
+	const void *msg = (const void *)pkt + ((u32)pkt->offset8 << 3);
+
+	if (trace_nvsp_recv_enabled() && len >= sizeof(__le32))
+		trace_nvsp_recv(ch->nv->ndev, ch->index,
+				le32_to_cpu(*(const __le32 *)msg));
+	if (pkt->type == VM_PKT_DATA_USING_XFER_PAGES)
+		return netvsc_rx_xfer(ch, pkt, limit, work);
+	(*work)++;
+	if (pkt->type == VM_PKT_COMP)
+		netvsc_rx_completion(ch, pkt, msg, len, budget);
+	else if (pkt->type != VM_PKT_DATA_INBAND || ch->index ||
+		 !nvsp_notice(ch->nv, msg, len))
+		netvsc_rx_refuse(ch, "Unknown nvsp packet type received",
+				 pkt->type);
+	return true;
+}
+
+/* Take packets up to a limit; false: no more can be acknowledged just now */
+static bool netvsc_rx_drain(struct netvsc_chan *ch, int budget, int *work)
+{
+	int limit = budget ?: NETVSC_NETPOLL_BUDGET;
+	struct vmpacket_descriptor *pkt = ch->rx.pkt;
+	bool room = true;
+
+	if (!pkt)
+		pkt = netvsc_vmbus_first(ch->chn);
+	while (pkt && *work < limit) {
+		/* netpoll: completions only, nothing may be passed up */
+		if (!budget && pkt->type != VM_PKT_COMP)
+			break;
+		room = netvsc_rx_ack_room(ch);
+		if (unlikely(!room))
+			break;
+		if (!netvsc_dispatch(ch, pkt, budget, limit, work))
+			break;
+		pkt = netvsc_vmbus_next(ch->chn, pkt);
+	}
+	ch->rx.pkt = pkt;
+	return room;
+}
+
+/*
+ * netvsc_poll() - NAPI poll of a channel
+ *
+ * Packets of every kind, and each frame, count against the budget. A packet of
+ * many frames may be left in the middle: the bus's copy of it stays.
+ */
+static int netvsc_poll(struct napi_struct *napi, int budget)
+{
+	struct netvsc_chan *ch = container_of(napi, struct netvsc_chan, rx.napi);
+	int work = 0;
+	bool room;
+
+	room = netvsc_rx_drain(ch, budget, &work);
+	netvsc_vmbus_read_end(ch->chn);
+	if (ch->rx.ack_tail != ch->rx.ack_head)
+		netvsc_rx_ack_flush(ch);
+	netvsc_tx_poll_end(ch);
+	if (!budget)
+		return 0;
+	if (work >= budget)
+		return budget;
+	if (!napi_complete_done(napi, work) || !room)
+		return work;	/* without room the retry timer polls again */
+	if (netvsc_vmbus_unmask(ch->chn) && napi_schedule_prep(napi)) {
+		netvsc_vmbus_mask(ch->chn);
+		__napi_schedule(napi);
+	}
+	return work;
+}
+
+/**
+ * netvsc_channel_cb() - the host has signalled a channel
+ * @ctx: struct netvsc_chan
+ *
+ * Context: hard interrupt.
+ */
+void netvsc_channel_cb(void *ctx)
+{
+	struct netvsc_chan *ch = ctx;
+
+	if (napi_schedule_prep(&ch->rx.napi)) {
+		netvsc_vmbus_mask(ch->chn);
+		__napi_schedule_irqoff(&ch->rx.napi);
+	}
+}
+
+static void netvsc_rx_retry(struct timer_list *timer)
+{
+	struct netvsc_chan *ch = from_timer(ch, timer, rx.retry);
+
+	napi_schedule(&ch->rx.napi);
+}
+
+/**
+ * netvsc_rx_alloc() - make a channel's receive side
+ * @ch: channel, not open
+ *
+ * Context: process, RTNL. Return: 0 or a negative error.
+ */
+int netvsc_rx_alloc(struct netvsc_chan *ch)
+{
+	struct net_device *ndev = ch->nv->ndev;
+	struct page_pool_params params = {
+		.pool_size = 4 * NAPI_POLL_WEIGHT,
+		.nid = NUMA_NO_NODE,
+		.napi = &ch->rx.napi,
+		.netdev = ndev,
+		.queue_idx = ch->index,
+	};
+	struct netvsc_rx *rx = &ch->rx;
+
+	rx->acks = kvmalloc_array(NETVSC_ACKS_MIN, sizeof(*rx->acks), GFP_KERNEL);
+	if (!rx->acks)
+		return -ENOMEM;
+	rx->pool = page_pool_create(&params);
+	if (IS_ERR(rx->pool)) {
+		kvfree(rx->acks);
+		return PTR_ERR(rx->pool);
+	}
+	rx->ack_size = NETVSC_ACKS_MIN;
+	timer_setup(&rx->retry, netvsc_rx_retry, 0);
+	netif_napi_add(ndev, &rx->napi, netvsc_poll);
+	netif_queue_set_napi(ndev, ch->index, NETDEV_QUEUE_TYPE_RX, &rx->napi);
+	netif_queue_set_napi(ndev, ch->index, NETDEV_QUEUE_TYPE_TX, &rx->napi);
+	return 0;
+}
+
+/**
+ * netvsc_rx_enable() - receive from now on; before the channel is opened
+ * @ch: channel
+ *
+ * Context: process, RTNL.
+ */
+void netvsc_rx_enable(struct netvsc_chan *ch)
+{
+	ch->rx.pkt = NULL;
+	ch->rx.next_range = 0;
+	ch->rx.ack_head = 0;
+	ch->rx.ack_tail = 0;
+	napi_enable(&ch->rx.napi);
+	ch->rx.enabled = true;
+}
+
+/**
+ * netvsc_rx_disable() - receive no more; before the channel is closed
+ * @ch: channel, whose transmit side is stopped
+ *
+ * Context: process, RTNL.
+ */
+void netvsc_rx_disable(struct netvsc_chan *ch)
+{
+	if (!ch->rx.enabled)
+		return;
+	napi_disable(&ch->rx.napi);
+	timer_delete_sync(&ch->rx.retry);
+	ch->rx.enabled = false;
+	ch->rx.done_packets = 0;
+	ch->rx.done_bytes = 0;
+}
+
+/**
+ * netvsc_rx_free() - release a channel's receive side
+ * @ch: channel, closed
+ *
+ * Context: process, RTNL.
+ */
+void netvsc_rx_free(struct netvsc_chan *ch)
+{
+	struct net_device *ndev = ch->nv->ndev;
+	struct netvsc_rx *rx = &ch->rx;
+
+	page_pool_destroy(rx->pool);
+	netif_queue_set_napi(ndev, ch->index, NETDEV_QUEUE_TYPE_TX, NULL);
+	netif_queue_set_napi(ndev, ch->index, NETDEV_QUEUE_TYPE_RX, NULL);
+	netif_napi_del(&rx->napi);
+	kvfree(rx->acks);
+	rx->pool = NULL;
+	rx->acks = NULL;
+}
+
+/**
+ * netvsc_rx_idle() - has all that was received been acknowledged?
+ * @ch: channel
+ *
+ * Context: any; the answer holds only while nothing is received.
+ */
+bool netvsc_rx_idle(const struct netvsc_chan *ch)
+{
+	return !READ_ONCE(ch->rx.pkt) &&
+	       READ_ONCE(ch->rx.ack_head) == READ_ONCE(ch->rx.ack_tail);
+}
