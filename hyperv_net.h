@@ -330,6 +330,7 @@ struct netvsc_free {
  * @blocked: @batch did not fit the ring; read by NAPI with READ_ONCE()
  * @batch: request whose section still takes packets, or NULL
  * @spare: request that was taken and not used, or NULL; never beside @batch
+ * @unsent: bytes that the queue's limit has counted and that were not sent
  * @generation: of transaction ids
  * @section_cache: sections that @free_sections may keep
  * @desc: room for the longest descriptor of page ranges
@@ -345,6 +346,7 @@ struct netvsc_tx {
 	bool blocked;
 	struct netvsc_req *batch;
 	struct netvsc_req *spare;
+	u32 unsent;
 	u32 generation;
 	u32 section_cache;
 	struct vmbus_packet_mpb_array *desc;

@@ -344,10 +344,17 @@ static void netvsc_req_drop(struct netvsc_chan *ch, struct netvsc_req *req)
 	dev_kfree_skb_any(req->skb);
 }
 
-/* The byte limit of the queue forgets packets that will not be completed */
-static void netvsc_tx_unsent(struct netvsc_chan *ch, u32 packets, u32 bytes)
+/*
+ * Count bytes against the queue's byte limit, before the host can complete them.
+ * What was counted and then not sent counts for the next: only NAPI may take
+ * bytes off the limit. Return: the batch is to be flushed.
+ */
+static bool netvsc_tx_sent(struct netvsc_chan *ch, u32 bytes, bool more)
 {
-	netdev_tx_completed_queue(netvsc_txq(ch), packets, bytes);
+	u32 credit = min(ch->tx.unsent, bytes);
+
+	ch->tx.unsent -= credit;
+	return __netdev_tx_sent_queue(netvsc_txq(ch), bytes - credit, more);
 }
 
 /*
@@ -387,7 +394,7 @@ static int netvsc_tx_flush(struct netvsc_chan *ch)
 	}
 	ch->tx.batch = NULL;
 	WRITE_ONCE(ch->tx.blocked, false);
-	netvsc_tx_unsent(ch, req->packets, req->bytes);
+	ch->tx.unsent += req->bytes;
 	netvsc_req_drop(ch, req);
 	netvsc_req_unget(&ch->tx, req);
 	return ret;
@@ -472,7 +479,7 @@ static struct netvsc_req *netvsc_batch_get(struct netvsc_chan *ch, u32 len,
 
 /* Copy a packet into the batch's section; it is free to go then */
 static int netvsc_tx_copy(struct netvsc_chan *ch, struct sk_buff *skb,
-			  struct rndis_tx_desc *desc, u32 len)
+			  struct rndis_tx_desc *desc, u32 len, bool more)
 {
 	struct netvsc *nv = ch->nv;
 	struct netvsc_req *req;
@@ -492,6 +499,8 @@ static int netvsc_tx_copy(struct netvsc_chan *ch, struct sk_buff *skb,
 	req->packets++;
 	req->bytes += skb->len;
 	skb_tx_timestamp(skb);
+	if (netvsc_tx_sent(ch, skb->len, more))
+		netvsc_tx_flush(ch);
 	dev_consume_skb_any(skb);
 	return 0;
 }
@@ -588,6 +597,7 @@ static int netvsc_tx_pages(struct netvsc_chan *ch, struct sk_buff *skb,
 	desc_len = netvsc_tx_ranges(ch->tx.desc, req->hdr,
 				    rndis_msg_build(req->hdr, desc), skb);
 	skb_tx_timestamp(skb);
+	netvsc_tx_sent(ch, req->bytes, false);
 	id = netvsc_req_arm(&ch->tx, req);
 	ret = netvsc_vmbus_send_pages(ch->chn, ch->tx.desc, desc_len, &msg,
 				      sizeof(msg), id);
@@ -598,6 +608,7 @@ static int netvsc_tx_pages(struct netvsc_chan *ch, struct sk_buff *skb,
 	}
 	if (!netvsc_req_disarm(req, id))
 		return 0;
+	ch->tx.unsent += req->bytes;
 	netvsc_req_unget(&ch->tx, req);
 	return ret == -EAGAIN ? -EBUSY : ret;
 }
@@ -605,19 +616,19 @@ static int netvsc_tx_pages(struct netvsc_chan *ch, struct sk_buff *skb,
 /*
  * netvsc_tx_place() - hand a described packet to the host
  *
- * By copy if it fits a send section, else by page ranges. Return: 0: it is
- * the host's, or in the batch, and @skb may be gone; -EBUSY: no room, nothing
- * has happened; else it cannot be sent.
+ * By copy if it fits a send section, else by page ranges. Without @more the
+ * batch goes, too. Return: 0: it is the host's, or in the batch, and @skb may be
+ * gone; -EBUSY: no room, nothing has happened; else it cannot be sent.
  */
 static int netvsc_tx_place(struct netvsc_chan *ch, struct sk_buff *skb,
-			   struct rndis_tx_desc *desc)
+			   struct rndis_tx_desc *desc, bool more)
 {
 	const struct nvsp_session *sess = &ch->nv->sess;
 	u32 len = ALIGN(rndis_msg_hdr_len(desc) + skb->len, sess->align);
 	int ret;
 
 	if (len <= sess->tx_section_size && len <= sess->max_transfer) {
-		ret = netvsc_tx_copy(ch, skb, desc, len);
+		ret = netvsc_tx_copy(ch, skb, desc, len, more);
 		if (ret != -ENOSPC)
 			return ret;
 	}
@@ -678,41 +689,36 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev)
 	struct netdev_queue *txq = netdev_get_tx_queue(ndev, queue);
 	bool more = netdev_xmit_more();
 	struct rndis_tx_desc desc;
-	u32 bytes;
 	int ret;
 
-	if (unlikely(!ch || !ch->tx.running))
-		goto drop;
+	if (unlikely(!ch->tx.running)) {
+		netvsc_tx_drop(ch, skb);
+		return NETDEV_TX_OK;
+	}
 	if (unlikely(skb->protocol == htons(ETH_P_8021Q) &&
 		     !skb_vlan_tag_present(skb))) {
 		skb = netvsc_tx_untag(ch, skb);
 		if (!skb)
 			goto flush;
 	}
-	bytes = skb->len;
 	if (unlikely(netvsc_tx_describe(ch, skb, &desc))) {
 		netvsc_tx_count(ch, no_memory);
 		goto drop;
 	}
-	ret = netvsc_tx_place(ch, skb, &desc);
+	ret = netvsc_tx_place(ch, skb, &desc, more);
 	if (unlikely(ret == -EBUSY))
 		goto busy;
 	if (unlikely(ret))
 		goto drop;
-	more = !__netdev_tx_sent_queue(txq, bytes, more);
-flush:
-	if (!more && ch->tx.batch)
-		netvsc_tx_flush(ch);
 	netvsc_tx_flow(ch, txq);
 	return NETDEV_TX_OK;
 
 drop:
-	if (ch)
-		netvsc_tx_drop(ch, skb);
-	else
-		dev_kfree_skb_any(skb);
-	if (ch && ch->tx.running)
-		goto flush;
+	netvsc_tx_drop(ch, skb);
+flush:
+	if (!more && ch->tx.batch)
+		netvsc_tx_flush(ch);
+	netvsc_tx_flow(ch, txq);
 	return NETDEV_TX_OK;
 
 busy:
@@ -852,6 +858,7 @@ static void netvsc_tx_reset(struct netvsc_chan *ch)
 	tx->batch = NULL;
 	tx->spare = NULL;
 	tx->blocked = false;
+	tx->unsent = 0;
 	for (i = 0; i < NETVSC_REQS; i++) {
 		tx->reqs[i].id = 0;
 		tx->reqs[i].hdr = page_address(tx->hdr_pages[i * NETVSC_HDR_SLOT / PAGE_SIZE]) +
