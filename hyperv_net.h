@@ -27,7 +27,7 @@
 #include <linux/completion.h>
 #include <linux/hyperv.h>
 #include <linux/netdevice.h>
-#include <linux/refcount.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
 #include <linux/u64_stats_sync.h>
@@ -45,14 +45,14 @@
 #define NETVSC_RING_PAGES	128	/* of 4096 bytes, a ring and direction */
 #define NETVSC_RING_PAGES_MIN	64
 
-#define NETVSC_RX_BYTES		(16u << 20)
-#define NETVSC_TX_BYTES		(1u << 20)
+#define NETVSC_RX_BYTES		(16 * SZ_1M)
+#define NETVSC_TX_BYTES		SZ_1M
 #define NETVSC_SECTIONS_MIN	10
 /* What buffers are counted in while no host has said its own */
 #define NETVSC_RX_SECTION	1728
 #define NETVSC_TX_SECTION	6144
-/* A longer table of acknowledgements than this is the host's mistake */
-#define NETVSC_RX_SECTIONS_MAX	(1u << 17)
+/* More receive sections than this are the host's mistake */
+#define NETVSC_RX_SECTIONS_MAX	SZ_128K
 
 #define NETVSC_MTU_MIN		68
 #define NETVSC_MTU_MAX		(65535 - ETH_HLEN)
@@ -267,7 +267,7 @@ struct netvsc_done_stats {
  * @length_errors: frames too short for an Ethernet header, or too long
  * @refused: packets, ranges and messages that made no sense
  * @early: frames that came while the interface was not up
- * @comp_busy: an acknowledgement did not fit the ring, and was sent later
+ * @comp_busy: an acknowledgment did not fit the ring, and was sent later
  */
 struct netvsc_rx_stats {
 	struct u64_stats_sync sync;
@@ -377,7 +377,7 @@ struct netvsc_ack {
  * @pkt: bus's private copy of the packet that the last poll did not finish
  * @next_range: of it
  * @pkt_status: so far
- * @acks: ring of acknowledgements to send
+ * @acks: ring of acknowledgments to send
  * @ack_size: its entries, a power of two
  * @ack_head: entries ever put in
  * @ack_tail: entries ever sent
@@ -558,7 +558,7 @@ struct netvsc {
 	u32 timeout_ms;
 	unsigned long deadline;
 
-	spinlock_t xact_lock;
+	spinlock_t xact_lock;	/* leaf; see the table above */
 	struct list_head xacts;
 	u32 xact_serial;
 	struct list_head requests;

@@ -395,7 +395,8 @@ static void netvsc_disconnect(struct netvsc *nv)
 	struct netvsc_chan *ch;
 	u32 i;
 
-	rndis_filter_halt(nv);
+	if (netvsc_has_session(nv->state))
+		rndis_filter_halt(nv);
 	nvsp_revoke_buffers(nv);
 	for (i = 0; i < nv->nchans_made; i++)
 		if (netvsc_chan_made(nv->chans[i]))

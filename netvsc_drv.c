@@ -55,9 +55,9 @@ static int netvsc_open(struct net_device *ndev)
 	struct netvsc *nv = netdev_priv(ndev);
 	struct netvsc_config want = nv->cfg;
 
-	want.filter = netvsc_filter(ndev) | NDIS_FILTER_ALL_MULTICAST;
-	if (ndev->flags & IFF_PROMISC)
-		want.filter = NDIS_FILTER_PROMISCUOUS;
+	want.filter = netvsc_filter(ndev);
+	if (want.filter != NDIS_FILTER_PROMISCUOUS)
+		want.filter |= NDIS_FILTER_ALL_MULTICAST;
 	return netvsc_reconfigure(nv, &want, NETVSC_RUNNING, NULL);
 }
 
@@ -190,6 +190,8 @@ static void netvsc_event_work(struct work_struct *work)
 				   msecs_to_jiffies(10));
 		return;
 	}
+	if (!nv->registered)
+		goto out;
 	if (test_and_clear_bit(NETVSC_EVENT_SUBCHANNELS, &nv->events))
 		netvsc_add_subchannels(nv);
 	if (test_and_clear_bit(NETVSC_EVENT_FILTER, &nv->events))
@@ -197,6 +199,7 @@ static void netvsc_event_work(struct work_struct *work)
 	if (test_and_clear_bit(NETVSC_EVENT_LINK, &nv->events) ||
 	    test_bit(NETVSC_EVENT_FLAP, &nv->events))
 		again = netvsc_event_link(nv);
+out:
 	rtnl_unlock();
 	if (again)
 		queue_delayed_work(system_wq, &nv->event_work, again);
@@ -320,6 +323,7 @@ static void netvsc_remove(struct hv_device *hdev)
 	dev_close(ndev);
 	netvsc_config_disconnect(nv);
 	unregister_netdevice(ndev);
+	nv->registered = false;
 	rtnl_unlock();
 	cancel_delayed_work_sync(&nv->event_work);
 	netvsc_free(nv);

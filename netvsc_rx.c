@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Receive: the channel's interrupt, its NAPI poll, packets by their kind, frames
- * out of the receive buffer, and the acknowledgements that give it back.
+ * out of the receive buffer, and the acknowledgments that give it back.
  *
  * Frames are copied once, into recycled memory, before anything looks at them:
  * the host may go on writing to its copy.
@@ -30,17 +30,17 @@
 /* Completions that a poll takes where no frame may be passed up */
 #define NETVSC_NETPOLL_BUDGET	64
 
-#define netvsc_rx_count(ch, what)					\
-do {									\
-	u64_stats_update_begin(&(ch)->rx_stats.sync);			\
-	u64_stats_inc(&(ch)->rx_stats.what);				\
-	u64_stats_update_end(&(ch)->rx_stats.sync);			\
-} while (0)
+static void netvsc_rx_count(struct netvsc_chan *ch, u64_stats_t *counter)
+{
+	u64_stats_update_begin(&ch->rx_stats.sync);
+	u64_stats_inc(counter);
+	u64_stats_update_end(&ch->rx_stats.sync);
+}
 
 /* Something of the host that makes no sense: count it, and say so if asked to */
 static bool netvsc_rx_refuse(struct netvsc_chan *ch, const char *what, u32 value)
 {
-	netvsc_rx_count(ch, refused);
+	netvsc_rx_count(ch, &ch->rx_stats.refused);
 	if ((ch->nv->msg_enable & NETIF_MSG_RX_ERR) && net_ratelimit())
 		netdev_err(ch->nv->ndev, "%s: %u\n", what, value);
 	return false;
@@ -65,7 +65,7 @@ static int netvsc_ack_grow(struct netvsc_rx *rx, u32 sections)
 }
 
 /*
- * netvsc_rx_ack_flush() - send the acknowledgements that wait
+ * netvsc_rx_ack_flush() - send the acknowledgments that wait
  *
  * Those that do not fit the ring wait for the retry timer, or the next poll.
  */
@@ -82,7 +82,7 @@ static void netvsc_rx_ack_flush(struct netvsc_chan *ch)
 		msg.status = cpu_to_le32(ack->status);
 		if (netvsc_vmbus_complete(ch->chn, ack->id, &msg,
 					  sizeof(msg)) == -EAGAIN) {
-			netvsc_rx_count(ch, comp_busy);
+			netvsc_rx_count(ch, &ch->rx_stats.comp_busy);
 			mod_timer(&rx->retry, jiffies + 1);
 			return;
 		}
@@ -216,7 +216,7 @@ static void netvsc_rx_skb(struct netvsc_chan *ch, const void *data,
 
 	skb = netvsc_rx_build(ch, data, len);
 	if (unlikely(!skb)) {
-		netvsc_rx_count(ch, no_memory);
+		netvsc_rx_count(ch, &ch->rx_stats.no_memory);
 		return;
 	}
 	skb->protocol = eth_type_trans(skb, ch->nv->ndev);
@@ -249,7 +249,7 @@ static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
 		return netvsc_rx_refuse(ch, "Invalid RNDIS packet, length", len);
 	if (unlikely(desc.data_len < ETH_HLEN ||
 		     desc.data_len > NETVSC_FRAME_MAX)) {
-		netvsc_rx_count(ch, length_errors);
+		netvsc_rx_count(ch, &ch->rx_stats.length_errors);
 		return false;
 	}
 	if (unlikely((desc.infos & RNDIS_INFO_PACKET_ID) &&
@@ -258,7 +258,7 @@ static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
 		return netvsc_rx_refuse(ch, "Part of a frame, flags",
 					desc.packet_id);
 	if (unlikely(READ_ONCE(ch->nv->state) != NETVSC_RUNNING)) {
-		netvsc_rx_count(ch, early);
+		netvsc_rx_count(ch, &ch->rx_stats.early);
 		return true;
 	}
 	netvsc_rx_skb(ch, msg + desc.data_offset, &desc);

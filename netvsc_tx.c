@@ -41,12 +41,12 @@
 static_assert(RNDIS_TX_HDR_MAX <= NETVSC_HDR_SLOT);
 static_assert(NETVSC_REQS <= U16_MAX);
 
-#define netvsc_tx_count(ch, what)					\
-do {									\
-	u64_stats_update_begin(&(ch)->tx_stats.sync);			\
-	u64_stats_inc(&(ch)->tx_stats.what);				\
-	u64_stats_update_end(&(ch)->tx_stats.sync);			\
-} while (0)
+static void netvsc_tx_count(struct netvsc_chan *ch, u64_stats_t *counter)
+{
+	u64_stats_update_begin(&ch->tx_stats.sync);
+	u64_stats_inc(counter);
+	u64_stats_update_end(&ch->tx_stats.sync);
+}
 
 static struct netdev_queue *netvsc_txq(const struct netvsc_chan *ch)
 {
@@ -57,6 +57,7 @@ static struct netdev_queue *netvsc_txq(const struct netvsc_chan *ch)
 static void netvsc_free_put(struct netvsc_free *ring, u16 number)
 {
 	ring->slot[ring->head & ring->mask] = number;
+	/* pairs with netvsc_free_get(): the number is there */
 	smp_store_release(&ring->head, ring->head + 1);
 }
 
@@ -65,9 +66,11 @@ static int netvsc_free_get(struct netvsc_free *ring)
 {
 	u16 number;
 
+	/* pairs with netvsc_free_put() */
 	if (smp_load_acquire(&ring->head) == ring->tail)
 		return -1;
 	number = ring->slot[ring->tail & ring->mask];
+	/* pairs with netvsc_free_count() of NAPI: the entry has been read */
 	smp_store_release(&ring->tail, ring->tail + 1);
 	return number;
 }
@@ -131,6 +134,7 @@ static u64 netvsc_req_arm(struct netvsc_tx *tx, struct netvsc_req *req)
 	u64 id = (u64)(++tx->generation & S32_MAX) << 32;
 
 	id |= (req - tx->reqs) + 1;
+	/* pairs with the cmpxchg() of netvsc_tx_complete() */
 	smp_store_release(&req->id, id);
 	return id;
 }
@@ -428,14 +432,14 @@ static void netvsc_tx_flow(struct netvsc_chan *ch, struct netdev_queue *txq)
 		if (ch->tx.batch && !ch->tx.blocked)
 			return;
 		netif_tx_stop_queue(txq);
-		netvsc_tx_count(ch, stop_queue);
-		smp_mb();
+		netvsc_tx_count(ch, &ch->tx_stats.stop_queue);
+		smp_mb();	/* pairs with that of netvsc_tx_poll_end() */
 	}
 	if (ch->tx.blocked)
 		netvsc_tx_flush(ch);
 	if (!ch->tx.blocked && netvsc_tx_room(ch, NETVSC_ROOM_WAKE)) {
 		netif_tx_wake_queue(txq);
-		netvsc_tx_count(ch, wake_queue);
+		netvsc_tx_count(ch, &ch->tx_stats.wake_queue);
 	} else if (netvsc_free_count(&ch->tx.free_reqs) + 1 >= NETVSC_REQS) {
 		netvsc_tx_retry(ch);
 	}
@@ -469,7 +473,7 @@ static struct netvsc_req *netvsc_batch_get(struct netvsc_chan *ch, u32 len,
 		req->section = netvsc_section_get(ch);
 	if (unlikely(req->section == NETVSC_NO_SECTION)) {
 		netvsc_req_unget(&ch->tx, req);
-		netvsc_tx_count(ch, send_full);
+		netvsc_tx_count(ch, &ch->tx_stats.send_full);
 		*ret = -ENOSPC;
 		return NULL;
 	}
@@ -557,13 +561,13 @@ static int netvsc_tx_fit(struct netvsc_chan *ch, struct sk_buff *skb)
 	if (likely(skb_shinfo(skb)->nr_frags + 2 <= NETVSC_RANGES_MAX &&
 		   skb->len <= GSO_LEGACY_MAX_SIZE))
 		return 0;
-	netvsc_tx_count(ch, scattered);
+	netvsc_tx_count(ch, &ch->tx_stats.scattered);
 	if (skb->len > GSO_LEGACY_MAX_SIZE) {
-		netvsc_tx_count(ch, too_big);
+		netvsc_tx_count(ch, &ch->tx_stats.too_big);
 		return -E2BIG;
 	}
 	if (skb_linearize(skb)) {
-		netvsc_tx_count(ch, no_memory);
+		netvsc_tx_count(ch, &ch->tx_stats.no_memory);
 		return -ENOMEM;
 	}
 	return 0;
@@ -669,7 +673,7 @@ no_memory:
 /* A packet that will not be sent: free and count it */
 static void netvsc_tx_drop(struct netvsc_chan *ch, struct sk_buff *skb)
 {
-	netvsc_tx_count(ch, dropped);
+	netvsc_tx_count(ch, &ch->tx_stats.dropped);
 	dev_kfree_skb_any(skb);
 }
 
@@ -702,7 +706,7 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev)
 			goto flush;
 	}
 	if (unlikely(netvsc_tx_describe(ch, skb, &desc))) {
-		netvsc_tx_count(ch, no_memory);
+		netvsc_tx_count(ch, &ch->tx_stats.no_memory);
 		goto drop;
 	}
 	ret = netvsc_tx_place(ch, skb, &desc, more);
@@ -722,7 +726,7 @@ flush:
 	return NETDEV_TX_OK;
 
 busy:
-	netvsc_tx_count(ch, busy);
+	netvsc_tx_count(ch, &ch->tx_stats.busy);
 	WRITE_ONCE(ch->tx.blocked, true);
 	netvsc_tx_flow(ch, txq);
 	return NETDEV_TX_BUSY;

@@ -85,6 +85,10 @@ def _xdp(guest, size, verdict, packets):
     wait = guest.start(program, (output.extend, output.extend))
     limit = time.monotonic() + 30
     while b"attached" not in output:
+        if b"Operation not supported" in output:
+            note(f"tests/run: no native XDP in this driver: {verdict} not measured")
+            wait()
+            return None
         if time.monotonic() > limit:
             raise Stop(f"no XDP program: {output.decode(errors='replace').strip()}", HARNESS)
         time.sleep(0.05)
@@ -144,10 +148,10 @@ def _print_table(found):
     for row, _, sizes in ROWS:
         cells = []
         for size in SIZES:
-            values = [found[name][row, size] if size in sizes else None for name in names]
+            values = [found[name].get((row, size)) for name in names]
             cells += ["-" if value is None else f"{value:.0f}" for value in values]
             if len(names) == 2:
-                cells.append("-" if values[0] is None else f"{values[0] / values[1]:.2f}")
+                cells.append("-" if None in values else f"{values[0] / values[1]:.2f}")
         print(f"{row:34}" + "".join(f" {cell:>10}" for cell in cells), flush=True)
 
 
