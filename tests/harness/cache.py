@@ -17,7 +17,7 @@ import time
 from common import usage
 from progress import Progress
 
-COLD_BYTES = 4 << 30
+COLD_BYTES = 6 << 30
 KEEP_SECONDS = 24 * 3600
 
 

@@ -18,7 +18,7 @@ from common import ROOT, Stop, note, tool
 
 DRIVERS = ("ours", "stock")
 # Kernels that ours builds for; the first one is the default.
-KERNELS = tuple(series for series in ("6.12", "debug") if series in packages.KERNELS)
+KERNELS = ("6.12", packages.DEBUG)
 MODULE = "hv_netvsc.ko"
 NOTE = ".note.gnu.build-id"
 BUILD_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
@@ -26,7 +26,7 @@ BUILD_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 def kernels(name):
     """Those that a driver can run on."""
-    return KERNELS if name == "ours" else packages.KERNELS
+    return KERNELS if name == "ours" else packages.DEBIAN_KERNELS
 
 
 def sources():

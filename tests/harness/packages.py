@@ -9,9 +9,12 @@ import shutil
 import subprocess
 
 import cache
+import debugkernel
 from common import GUEST, Stop, note, tool, usage
 
-KERNELS = ("6.12", "6.1")
+DEBIAN_KERNELS = ("6.12", "6.1")
+DEBUG = "debug"  # ours, from the source of the first of them
+KERNELS = (*DEBIAN_KERNELS, DEBUG)
 
 # What a guest's user land has, beside what these depend on. Not installed but unpacked.
 ROOT_PACKAGES = (
@@ -65,9 +68,24 @@ def _choice(what, ask):
 @functools.lru_cache(None)
 def kernel_package(series):
     """(package, version) of the newest cloud kernel of a series that apt offers."""
-    if series not in KERNELS:
-        raise usage(f"no such kernel: {series} (known: {', '.join(KERNELS)})")
+    if series not in DEBIAN_KERNELS:
+        raise usage(f"no such kernel: {series} (known: {', '.join(DEBIAN_KERNELS)})")
     return _choice(series, lambda: _newest_kernel(series))
+
+
+@functools.lru_cache(None)
+def source_package(series):
+    """(package, version) of the newest source of a series that apt offers."""
+    package = f"linux-source-{series}"
+
+    def ask():
+        policy = tool("apt-cache", "policy", package)
+        found = re.search(r"^  Candidate: (\d\S*)", policy, re.MULTILINE)
+        if not found:
+            raise usage(f"no package {package}: apt on this machine offers none")
+        return package, found[1]
+
+    return _choice(f"source-{series}", ask)
 
 
 def _root_versions():
@@ -115,8 +133,22 @@ def _build_kernel(package, version, temp):
         f.write(release)
 
 
+def _debug_kernel():
+    package, version = source_package(DEBIAN_KERNELS[0])
+
+    def build(temp):
+        note(f"tests/run: building a kernel from {package} {version}: 10 minutes or more, once")
+        debugkernel.build(_fetch(package, version, temp), temp)
+
+    return cache.obtain(
+        "kernel-debug", cache.key_of(package, version, debugkernel.recipe()), build
+    )
+
+
 def kernel(series):
     """The cached directory of a kernel: vmlinuz, modules/, release."""
+    if series == DEBUG:
+        return _debug_kernel()
     package, version = kernel_package(series)
 
     def build(temp):
@@ -154,6 +186,8 @@ def _build_headers(package, version, temp):
 
 def build_directory(series):
     """Where modules for a kernel are built: make -C THIS M=DIRECTORY."""
+    if series == DEBUG:
+        return f"{kernel(series)}/source/{debugkernel.HEADERS}"
     image, version = kernel_package(series)
     package = image.replace("-image-", "-headers-")
 
@@ -177,16 +211,7 @@ def _build_scripts(package, version, temp):
 
 def source(series):
     """A directory with that of a kernel's source which looks at other sources: checkpatch."""
-    package = f"linux-source-{series}"
-
-    def ask():
-        policy = tool("apt-cache", "policy", package)
-        found = re.search(r"^  Candidate: (\d\S*)", policy, re.MULTILINE)
-        if not found:
-            raise usage(f"no package {package}: apt on this machine offers none")
-        return [found[1]]
-
-    (version,) = _choice(f"scripts-{series}", ask)
+    package, version = source_package(series)
 
     def build(temp):
         note(f"tests/run: unpacking the scripts of {package} {version}")

@@ -18,7 +18,6 @@ DIRECTORY = os.path.join(TESTS, "scenarios")
 # What may differ between drivers, as ours.KEY and stock.KEY. check: on which KERNEL or KERNEL/NVSP of
 # them all it runs in make check: ours on its first kernel unless told, stock nowhere.
 SETTINGS = {"seconds", "cpus", "queues", "kernel", "nvsp", "host", "check"}
-KNOWN_KERNELS = (*packages.KERNELS, "debug")
 KEYS = {"title", "for", "driver", "layer", "share"} | SETTINGS
 KEYS |= {f"{name}.{key}" for name in driver.DRIVERS for key in SETTINGS}
 SKIPPED = 77
@@ -49,7 +48,7 @@ class Group:
     scenarios: list
 
     def seconds(self):
-        return BOOT_SECONDS + sum(s.seconds for s in self.scenarios)
+        return (BOOT_SECONDS + sum(s.seconds for s in self.scenarios)) * self.spec.slowness()
 
 
 def _choice(path, header, key, choices, default):
@@ -105,8 +104,8 @@ def _kernels(path, header, drv):
     """Those that it names, or all that its driver runs on."""
     named = header.get("kernel", "").split()
     for kernel in named:
-        if kernel not in KNOWN_KERNELS:
-            raise usage(f"{path}: kernel: {kernel} is not one of {', '.join(KNOWN_KERNELS)}")
+        if kernel not in packages.KERNELS:
+            raise usage(f"{path}: kernel: {kernel} is not one of {', '.join(packages.KERNELS)}")
     return named or driver.kernels(drv)
 
 
@@ -237,7 +236,7 @@ class Runner:
     def _scenario(self, spec, guest, s):
         started = time.monotonic()
         output = bytearray()
-        guest.set_deadline(started + s.limit())
+        guest.set_deadline(started + s.limit() * spec.slowness())
         try:
             with Progress(f"{spec.driver} {spec.kernel} nvsp {spec.nvsp}  {s.name}"):
                 status = guest.start(

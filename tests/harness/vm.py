@@ -58,6 +58,10 @@ class Spec:
             tuple(sorted(self.host.items())),
         )
 
+    def slowness(self):
+        """How much longer than usual its scenarios may take."""
+        return 4 if self.kernel == "debug" else 1
+
     def expected_queues(self):
         """Subchannels came with NVSP 5, and a guest asks for them only to spread by RSS."""
         several = emulator.has_netvsc() and float(self.nvsp) >= 5
