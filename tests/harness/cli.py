@@ -16,6 +16,7 @@ import cost
 import demo
 import driver
 import emulator
+import kunit
 import packages
 import sandbox
 import scenarios
@@ -67,6 +68,14 @@ def _parser():
     _boot_options(boot)
     check = commands.add_parser("check", help="the runner itself, and the tree")
     check.add_argument("names", nargs="*", metavar="NAME")
+    kunit_parser = commands.add_parser(
+        "kunit",
+        help="KUnit suites, in a kernel that finds mistakes",
+        usage="tests/run kunit [NAME...]",
+        description="Runs KUnit suites. NAME is a suite or the prefix of several, or SUITE.CASE; "
+        "* and ? match as in kunit.py.",
+    )
+    kunit_parser.add_argument("names", nargs="*", metavar="NAME")
     codec_parser = commands.add_parser("codec", help="the RNDIS codec, in user space")
     _codec_options(codec_parser)
     commands.add_parser("demo", help="load, ping, move 100 MB each way, print a table")
@@ -261,9 +270,9 @@ def _files(wanted):
     return files
 
 
-def _prepare(wanted, host=None, required=True):
-    """Install packages and fill the caches; the files for each (kernel, driver), by kernel. What
-    fills them is contained, so that an interrupt leaves no process.
+def _prepare(wanted, host=None, required=True, units=False):
+    """Install packages and fill the caches; the files for each (kernel, driver), by kernel, and for
+    KUnit if units are wanted. What fills them is contained, so that an interrupt leaves no process.
 
     Not required: do without namespaces where they are not allowed.
     """
@@ -274,6 +283,8 @@ def _prepare(wanted, host=None, required=True):
 
     def fill():
         result = {"files": _files(wanted), "emulator": emulator.path()}
+        if units:
+            result["files"]["kunit"] = kunit.prepare()
         with open(writer, "w", encoding="utf-8") as f:
             json.dump(result, f)
 
@@ -366,11 +377,12 @@ def _groups(args):
 def _run(args):
     groups = _groups(args)
     chosen = [] if args.command else checks.choose([])
+    units = not args.command and kunit.exist()
     if not args.command:
-        _check_budget(chosen, groups)
+        _check_budget(chosen, groups, kunit.SECONDS if units else 0)
     elif not groups:
         raise usage("nothing to run: no scenario fits these options")
-    files = _prepare(_wanted(groups))
+    files = _prepare(_wanted(groups), units=units)
     for g in groups:
         emulator.check_settings(g.spec.host)
     allow = args.command and args.allow_violations
@@ -381,8 +393,8 @@ def _wanted(groups):
     return sorted({(g.spec.kernel, g.spec.driver) for g in groups})
 
 
-def _check_budget(chosen, groups):
-    total = sum(c.seconds for c in chosen) + sum(g.seconds() for g in groups)
+def _check_budget(chosen, groups, units=0):
+    total = units + sum(c.seconds for c in chosen) + sum(g.seconds() for g in groups)
     if total > BUDGET_SECONDS:
         raise usage(
             f"the declared times of {len(chosen)} checks and {len(groups)} boots sum up to"
@@ -396,6 +408,14 @@ def _check(args):
     wanted = [(k, name) for name in driver.DRIVERS for k in driver.kernels(name)]
     _prepare([(k, name) for k, name in wanted if k != packages.DEBUG])
     return sandbox.contained(lambda: _close(checks.run(chosen)), network=True)
+
+
+def _kunit(args):
+    if not kunit.exist():
+        raise usage("there is no driver of ours yet, or it has no suite in tests/kunit")
+    kunit.patterns(args.names)
+    files = _prepare([], units=True)
+    return sandbox.contained(lambda: _close(kunit.run(files["kunit"], args.names)), network=True)
 
 
 def _codec(args):
@@ -417,9 +437,11 @@ def _restrictions(args):
 
 
 def _run_inside(chosen, groups, files, allow):
-    before = checks.run(chosen)
-    counts = scenarios.Runner(files, allow).run(groups)
-    return _close({verdict: n + before[verdict] for verdict, n in counts.items()})
+    counts = [checks.run(chosen)]
+    if "kunit" in files:
+        counts.append(kunit.run(files["kunit"]))
+    counts.append(scenarios.Runner(files, allow).run(groups))
+    return _close({verdict: sum(c[verdict] for c in counts) for verdict in counts[0]})
 
 
 def _close(counts):
@@ -431,6 +453,8 @@ def _close(counts):
 def _list(_args):
     for c in checks.choose([]):
         print(f"check  {c.name:20} {c.seconds:4.0f} s")
+    if kunit.exist():
+        print(f"kunit  {'(all suites)':20} {kunit.SECONDS:4.0f} s")
     for layer, name in LAYERS[None]:
         brief = {s.name: len(s.specs) for s in scenarios.load_all(name, brief=True)}
         for s in scenarios.load_all(name):
@@ -463,6 +487,7 @@ COMMANDS = {
     "list": _list,
     "demo": _demo,
     "check": _check,
+    "kunit": _kunit,
     "cost": _cost,
     "codec": _codec,
 }
