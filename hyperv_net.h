@@ -44,6 +44,7 @@
 
 #define NETVSC_RING_PAGES	128	/* of 4096 bytes, a ring and direction */
 #define NETVSC_RING_PAGES_MIN	64
+#define NETVSC_RING_PAGES_MAX	4095	/* two of them fill a GPADL */
 
 #define NETVSC_RX_BYTES		(16 * SZ_1M)
 #define NETVSC_TX_BYTES		SZ_1M
@@ -53,6 +54,7 @@
 #define NETVSC_TX_SECTION	6144
 /* More receive sections than this are the host's mistake */
 #define NETVSC_RX_SECTIONS_MAX	SZ_128K
+#define NETVSC_TX_SECTIONS_MAX	SZ_64K	/* they are counted in 16 bits */
 
 #define NETVSC_MTU_MIN		68
 #define NETVSC_MTU_MAX		(65535 - ETH_HLEN)
@@ -63,6 +65,7 @@
 struct bpf_prog;
 struct netvsc;
 struct netvsc_chan;
+struct netvsc_plan;
 struct netvsc_req;
 struct page_pool;
 struct vmpacket_descriptor;
@@ -327,10 +330,10 @@ struct netvsc_free {
 /**
  * struct netvsc_tx - a channel's transmit side
  * @running: packets may be sent; cleared before the queue is stopped for good
- * @blocked: @batch did not fit the ring; read by NAPI with READ_ONCE()
  * @batch: request whose section still takes packets, or NULL
  * @spare: request that was taken and not used, or NULL; never beside @batch
- * @unsent: bytes that the queue's limit has counted and that were not sent
+ * @unsent: bytes that the queue's limit has counted and that were not sent;
+ *	read by NAPI with READ_ONCE()
  * @generation: of transaction ids
  * @section_cache: sections that @free_sections may keep
  * @desc: room for the longest descriptor of page ranges
@@ -343,7 +346,6 @@ struct netvsc_free {
  */
 struct netvsc_tx {
 	bool running;
-	bool blocked;
 	struct netvsc_req *batch;
 	struct netvsc_req *spare;
 	u32 unsent;
@@ -383,6 +385,7 @@ struct netvsc_ack {
  * @ack_tail: entries ever sent
  * @done_packets: completed since the last look at the queue's byte limit
  * @done_bytes: of those
+ * @empty_polls: in a row that found nothing, though the ring is not empty
  * @retry: polls again when the ring was full
  *
  * Lock: NAPI.
@@ -400,6 +403,7 @@ struct netvsc_rx {
 	u32 ack_tail;
 	u32 done_packets;
 	u32 done_bytes;
+	u32 empty_polls;
 	struct timer_list retry;
 };
 
@@ -516,6 +520,7 @@ struct netvsc_link {
  * @hdev: its VMBus device
  * @state: RTNL; read by the datapath with READ_ONCE()
  * @cfg: RTNL: the configuration in force
+ * @plan: RTNL: room for a change that is being made
  * @sess: RTNL: what was agreed with the host
  * @bufs: RTNL; the datapath reads it in state RUNNING
  * @chans: channels ever used; published by @nchans_made
@@ -544,6 +549,7 @@ struct netvsc {
 	struct hv_device *hdev;
 	enum netvsc_state state;
 	struct netvsc_config cfg;
+	struct netvsc_plan *plan;
 	struct nvsp_session sess;
 	struct netvsc_bufs *bufs;
 	struct netvsc_chan *chans[NETVSC_CHANNELS_MAX];
@@ -587,7 +593,7 @@ struct netvsc {
 static inline void netvsc_post_event(struct netvsc *nv, enum netvsc_event event)
 {
 	set_bit(event, &nv->events);
-	queue_delayed_work(system_wq, &nv->event_work, 0);
+	mod_delayed_work(system_long_wq, &nv->event_work, 0);
 }
 
 #endif

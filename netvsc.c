@@ -231,6 +231,9 @@ static int nvsp_send(struct netvsc *nv, const union nvsp_msg *msg, u64 id,
 {
 	int ret;
 
+	if (!nv->chans[0]->open)
+		return -ENODEV;
+
 	trace_nvsp_send(nv->ndev, le32_to_cpu(msg->type));
 	for (;;) {
 		ret = netvsc_vmbus_send(nv->hdev->channel, msg, sizeof(*msg),
@@ -278,6 +281,17 @@ static int nvsp_request(struct netvsc *nv, const union nvsp_msg *msg,
 	return ret;
 }
 
+/*
+ * A channel may be read from now on; interrupts are off. What the host has
+ * signalled before is looked at now: it will not signal again.
+ */
+static void nvsp_opened(struct netvsc_chan *ch, void (*cb)(void *))
+{
+	/* pairs with the poll: busy polling may come at any time */
+	smp_store_release(&ch->open, true);
+	cb(ch);
+}
+
 /**
  * nvsp_open() - open the primary channel [2.12]
  * @nv: the device; its primary's receive side is ready
@@ -292,6 +306,7 @@ static int nvsp_request(struct netvsc *nv, const union nvsp_msg *msg,
 int nvsp_open(struct netvsc *nv, void (*cb)(void *))
 {
 	struct netvsc_chan *ch = nv->chans[0];
+	unsigned long flags;
 	int ret;
 
 	ch->chn = nv->hdev->channel;
@@ -303,7 +318,9 @@ int nvsp_open(struct netvsc *nv, void (*cb)(void *))
 	if (ret)
 		goto err;
 
-	ch->open = true;
+	local_irq_save(flags);
+	nvsp_opened(ch, cb);
+	local_irq_restore(flags);
 	return 0;
 
 err:
@@ -562,7 +579,7 @@ static int nvsp_share_tx(struct netvsc *nv)
 	}
 
 	nv->sess.tx_section_size = size;
-	nv->sess.tx_sections = mem->bytes / size;
+	nv->sess.tx_sections = min_t(u32, mem->bytes / size, NETVSC_TX_SECTIONS_MAX);
 	return 0;
 }
 
@@ -632,8 +649,9 @@ static void nvsp_offer_done(struct netvsc_chan *ch, bool open)
 	unsigned long flags;
 
 	spin_lock_irqsave(&nv->xact_lock, flags);
-	ch->open = open;
-	if (!open)
+	if (open)
+		nvsp_opened(ch, nv->offers.cb);
+	else
 		ch->chn = NULL;
 	nv->offers.opening--;
 	/* under the lock: the device may be freed once the waiter has had it */
@@ -703,11 +721,12 @@ static bool nvsp_offers_over(struct netvsc *nv)
 
 static void nvsp_offers_wait(struct netvsc *nv)
 {
+	unsigned long until = jiffies + (long)(nv->deadline - jiffies) / 4;
 	long slice;
 
 	while (!nvsp_offers_over(nv)) {
 		slice = nvsp_slice(nv);
-		if (slice < 0)
+		if (slice < 0 || time_after(jiffies, until))
 			break;
 		wait_event_timeout(nv->offers.wait, nvsp_offers_over(nv),
 				   slice);
@@ -915,6 +934,8 @@ int nvsp_send_control(struct netvsc *nv, struct page *page, u32 len, u64 id)
 
 	if (!len || len > PAGE_SIZE)
 		return -EINVAL;
+	if (!nv->chans[0]->open)
+		return -ENODEV;
 
 	desc_len = nvsp_describe_page(&room, page, len);
 	msg.rndis.type = cpu_to_le32(NVSP_RNDIS_PACKET);
@@ -961,7 +982,6 @@ static_assert(NVSP_SEND_TABLE_SIZE == NETVSC_SEND_TABLE);
 static bool nvsp_take_table(struct netvsc *nv, const void *bytes, u32 len)
 {
 	const struct nvsp_msg_indirection_table *msg = bytes;
-	u32 nchans = max(READ_ONCE(nv->nchans), 1u);
 	u32 offset, i, entry;
 
 	if (len < sizeof(*msg))
@@ -984,7 +1004,7 @@ static bool nvsp_take_table(struct netvsc *nv, const void *bytes, u32 len)
 
 	for (i = 0; i < NVSP_SEND_TABLE_SIZE; i++) {
 		entry = get_unaligned_le32(bytes + offset + i * sizeof(__le32));
-		WRITE_ONCE(nv->tx_table[i], entry % nchans);
+		WRITE_ONCE(nv->tx_table[i], entry % NETVSC_CHANNELS_MAX);
 	}
 	return true;
 }

@@ -4,6 +4,7 @@
  * that makes every change. Open, stop, MTU, channels, rings, RSS, features,
  * filter, suspend, resume: each only says what it wants.
  */
+#include <linux/etherdevice.h>
 #include <linux/ethtool.h>
 #include <linux/rtnetlink.h>
 #include <linux/vmalloc.h>
@@ -288,6 +289,7 @@ static int netvsc_chans_make(struct netvsc *nv, u32 count)
 static void netvsc_chans_trim(struct netvsc *nv, u32 count)
 {
 	struct netvsc_chan *ch;
+	bool any = false;
 	u32 i;
 
 	for (i = count; i < nv->nchans_made; i++) {
@@ -297,7 +299,10 @@ static void netvsc_chans_trim(struct netvsc *nv, u32 count)
 		netvsc_rx_disable(ch);
 		netvsc_rx_free(ch);
 		netvsc_tx_free(ch);
+		any = true;
 	}
+	if (any)
+		synchronize_net();	/* for their NAPI instances */
 }
 
 /* 3: everything of ours that the change needs; nothing is changed yet */
@@ -313,7 +318,8 @@ static int netvsc_prepare(struct netvsc *nv, struct netvsc_plan *plan)
 		if (!plan->bufs)
 			return -ENOMEM;
 	}
-	ret = netvsc_chans_make(nv, plan->want.channels);
+	/* those of the old configuration, too: the way back needs them */
+	ret = netvsc_chans_make(nv, max(plan->want.channels, nv->cfg.channels));
 	if (ret) {
 		netvsc_chans_trim(nv, nv->nchans);
 		if (plan->bufs != nv->bufs)
@@ -420,10 +426,8 @@ static int netvsc_use_channels(struct netvsc *nv, u32 count)
 	u32 i;
 	int ret;
 
-	for (i = 0; i < NETVSC_SEND_TABLE; i++)
-		WRITE_ONCE(nv->tx_table[i], i % count);
 	WRITE_ONCE(nv->nchans, count);
-	for (i = 0; i < NETVSC_RSS_TABLE_MAX; i++)
+	for (i = 0; i < nv->sess.rss_entries; i++)
 		fits &= rss->table[i] < count;
 	if (!fits)
 		netvsc_rss_default(rss, count);
@@ -441,6 +445,9 @@ static int netvsc_grow(struct netvsc *nv, u32 want)
 {
 	u32 i, count = 1;
 
+	/* until the host sends its own, which may be any time now */
+	for (i = 0; i < NETVSC_SEND_TABLE; i++)
+		WRITE_ONCE(nv->tx_table[i], i % want);
 	for (i = 1; i < want; i++)
 		netvsc_rx_enable(nv->chans[i]);
 	if (want > 1)
@@ -493,6 +500,8 @@ static void netvsc_settle(struct netvsc *nv)
 	nv->ndev->max_mtu = nv->sess.version >= NVSP_VERSION_2 ?
 			    NETVSC_MTU_MAX : ETH_DATA_LEN;
 	netvsc_update_features(nv);
+	if (nv->registered && !ether_addr_equal(nv->ndev->dev_addr, nv->sess.mac))
+		rndis_filter_set_mac(nv, nv->ndev->dev_addr);
 }
 
 /*
@@ -522,7 +531,7 @@ static int netvsc_connect(struct netvsc *nv, bool all)
 	netvsc_settle(nv);
 	ret = all ? netvsc_grow(nv, min(nv->cfg.channels,
 					netvsc_max_channels(nv))) :
-		    netvsc_use_channels(nv, 1);
+		    netvsc_grow(nv, 1);
 	if (ret)
 		goto err;
 	return 0;
@@ -594,6 +603,7 @@ static void netvsc_go_back(struct netvsc *nv, struct netvsc_plan *plan)
 	}
 	nv->cfg = plan->old;
 	nv->bufs = plan->old_bufs;
+	WRITE_ONCE(nv->ndev->mtu, nv->cfg.mtu);
 	if (!netvsc_has_session(plan->old_state)) {
 		netvsc_set_state(nv, plan->old_state);
 		return;
@@ -642,16 +652,13 @@ static void netvsc_release(struct netvsc *nv, struct netvsc_plan *plan)
 int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 		       enum netvsc_state target, struct netlink_ext_ack *extack)
 {
-	struct netvsc_plan *plan;
+	struct netvsc_plan *plan = nv->plan;
 	int ret;
 
 	netvsc_assert_owner(nv);
 	ret = netvsc_validate(nv, want, extack);
 	if (ret)
 		return ret;
-	plan = kzalloc(sizeof(*plan), GFP_KERNEL);
-	if (!plan)
-		return -ENOMEM;
 	plan->want = *want;
 	plan->old = nv->cfg;
 	plan->old_bufs = nv->bufs;
@@ -660,7 +667,7 @@ int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 	plan->steps = netvsc_diff(nv, want, target);
 	ret = netvsc_prepare(nv, plan);
 	if (ret)
-		goto out;
+		return ret;
 
 	nvsp_set_deadline(nv);
 	if (plan->steps & NETVSC_STEP_PAUSE)
@@ -671,8 +678,6 @@ int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 	if (ret)
 		netvsc_go_back(nv, plan);
 	netvsc_release(nv, plan);
-out:
-	kfree(plan);
 	return ret;
 }
 
@@ -691,8 +696,9 @@ int netvsc_config_connect(struct netvsc *nv)
 	u32 channels;
 	int ret;
 
+	nv->plan = kzalloc(sizeof(*nv->plan), GFP_KERNEL);
 	nv->bufs = netvsc_bufs_alloc(&nv->cfg);
-	if (!nv->bufs)
+	if (!nv->plan || !nv->bufs)
 		return -ENOMEM;
 	ret = netvsc_chans_make(nv, 1);
 	if (ret)
@@ -729,6 +735,8 @@ int netvsc_add_subchannels(struct netvsc *nv)
 		nvsp_set_deadline(nv);
 		ret = netvsc_grow(nv, want);
 	}
+	if (ret)
+		nv->cfg.channels = nv->nchans;
 	netvsc_chans_trim(nv, nv->nchans);
 	netvsc_update_carrier(nv);
 	return ret;
@@ -784,6 +792,7 @@ void netvsc_config_free(struct netvsc *nv)
 	u32 i;
 
 	netvsc_bufs_free(nv->bufs);
+	kfree(nv->plan);
 	for (i = 0; i < nv->nchans_made; i++)
 		kvfree(nv->chans[i]);
 }

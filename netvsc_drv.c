@@ -135,13 +135,17 @@ static const struct net_device_ops netvsc_netdev_ops = {
 	.ndo_get_stats64	= netvsc_get_stats64,
 };
 
-static void netvsc_event_filter(struct netvsc *nv)
+/* Return: jiffies until there is more to do, or 0 */
+static unsigned long netvsc_event_filter(struct netvsc *nv)
 {
 	struct netvsc_config want = nv->cfg;
 
 	want.filter = netvsc_filter(nv->ndev);
-	if (nv->state == NETVSC_RUNNING)
-		netvsc_reconfigure(nv, &want, nv->state, NULL);
+	if (nv->state != NETVSC_RUNNING ||
+	    !netvsc_reconfigure(nv, &want, nv->state, NULL))
+		return 0;
+	set_bit(NETVSC_EVENT_FILTER, &nv->events);
+	return NETVSC_LINK_INTERVAL;
 }
 
 /*
@@ -186,7 +190,7 @@ static void netvsc_event_work(struct work_struct *work)
 	unsigned long again = 0;
 
 	if (!rtnl_trylock()) {
-		queue_delayed_work(system_wq, &nv->event_work,
+		queue_delayed_work(system_long_wq, &nv->event_work,
 				   msecs_to_jiffies(10));
 		return;
 	}
@@ -195,14 +199,14 @@ static void netvsc_event_work(struct work_struct *work)
 	if (test_and_clear_bit(NETVSC_EVENT_SUBCHANNELS, &nv->events))
 		netvsc_add_subchannels(nv);
 	if (test_and_clear_bit(NETVSC_EVENT_FILTER, &nv->events))
-		netvsc_event_filter(nv);
+		again = netvsc_event_filter(nv);
 	if (test_and_clear_bit(NETVSC_EVENT_LINK, &nv->events) ||
 	    test_bit(NETVSC_EVENT_FLAP, &nv->events))
-		again = netvsc_event_link(nv);
+		again = max(again, netvsc_event_link(nv));
 out:
 	rtnl_unlock();
 	if (again)
-		queue_delayed_work(system_wq, &nv->event_work, again);
+		queue_delayed_work(system_long_wq, &nv->event_work, again);
 }
 
 static void netvsc_init(struct netvsc *nv, struct net_device *ndev,
@@ -213,7 +217,8 @@ static void netvsc_init(struct netvsc *nv, struct net_device *ndev,
 	nv->msg_enable = netif_msg_init(debug, NETVSC_MSG_DEFAULT);
 	nv->l4_hash = NETVSC_HASH_ALL;
 	nv->duplex = DUPLEX_FULL;
-	nv->ring_bytes = VMBUS_RING_SIZE(ring_size * 4096);
+	nv->ring_bytes = VMBUS_RING_SIZE(min_t(u32, ring_size,
+					       NETVSC_RING_PAGES_MAX) * 4096);
 	nv->timeout_ms = READ_ONCE(netvsc_timeout_ms);
 	nv->link.up = true;
 	nv->link.speed = SPEED_UNKNOWN;
@@ -287,6 +292,8 @@ static int netvsc_probe(struct hv_device *hdev,
 
 	if (netvsc_vmbus_index(hdev->channel))
 		return -ENODEV;	/* a subchannel whose primary is not there */
+	if (netvsc_vmbus_isolated())
+		return -EOPNOTSUPP;	/* would need bounce buffers */
 	ndev = alloc_etherdev_mq(sizeof(*nv), NETVSC_CHANNELS_MAX);
 	if (!ndev)
 		return -ENOMEM;
@@ -307,7 +314,9 @@ static int netvsc_probe(struct hv_device *hdev,
 	return 0;
 
 err:
+	rtnl_lock();
 	netvsc_config_disconnect(nv);
+	rtnl_unlock();
 	cancel_delayed_work_sync(&nv->event_work);
 	netvsc_free(nv);
 	return ret;

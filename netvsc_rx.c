@@ -29,6 +29,8 @@
 #define NETVSC_FRAME_MAX	(NETVSC_MTU_MAX + VLAN_ETH_HLEN)
 /* Completions that a poll takes where no frame may be passed up */
 #define NETVSC_NETPOLL_BUDGET	64
+/* Polls in a row that may find nothing on a ring that is not empty */
+#define NETVSC_EMPTY_POLLS	8
 
 static void netvsc_rx_count(struct netvsc_chan *ch, u64_stats_t *counter)
 {
@@ -412,7 +414,7 @@ static bool netvsc_rx_drain(struct netvsc_chan *ch, int budget, int *work)
 		/* netpoll: completions only, nothing may be passed up */
 		if (!budget && pkt->type != VM_PKT_COMP)
 			break;
-		room = netvsc_rx_ack_room(ch);
+		room = pkt->type == VM_PKT_COMP || netvsc_rx_ack_room(ch);
 		if (unlikely(!room))
 			break;
 		if (!netvsc_dispatch(ch, pkt, budget, limit, work))
@@ -421,6 +423,20 @@ static bool netvsc_rx_drain(struct netvsc_chan *ch, int budget, int *work)
 	}
 	ch->rx.pkt = pkt;
 	return room;
+}
+
+/*
+ * More came in before signals were on again. A ring whose index the host has
+ * made nonsense of says so for ever: that is not to take the processor.
+ */
+static void netvsc_poll_again(struct netvsc_chan *ch)
+{
+	if (ch->rx.empty_polls > NETVSC_EMPTY_POLLS) {
+		mod_timer(&ch->rx.retry, jiffies + 1);
+	} else if (napi_schedule_prep(&ch->rx.napi)) {
+		netvsc_vmbus_mask(ch->chn);
+		__napi_schedule(&ch->rx.napi);
+	}
 }
 
 /*
@@ -435,6 +451,12 @@ static int netvsc_poll(struct napi_struct *napi, int budget)
 	int work = 0;
 	bool room;
 
+	/* busy polling, and netpoll, need no signal: is there a ring at all? */
+	if (unlikely(!smp_load_acquire(&ch->open))) {	/* with nvsp_opened() */
+		if (budget)
+			napi_complete_done(napi, 0);
+		return 0;
+	}
 	room = netvsc_rx_drain(ch, budget, &work);
 	netvsc_vmbus_read_end(ch->chn);
 	if (ch->rx.ack_tail != ch->rx.ack_head)
@@ -446,10 +468,9 @@ static int netvsc_poll(struct napi_struct *napi, int budget)
 		return budget;
 	if (!napi_complete_done(napi, work) || !room)
 		return work;	/* without room the retry timer polls again */
-	if (netvsc_vmbus_unmask(ch->chn) && napi_schedule_prep(napi)) {
-		netvsc_vmbus_mask(ch->chn);
-		__napi_schedule(napi);
-	}
+	ch->rx.empty_polls = work ? 0 : ch->rx.empty_polls + 1;
+	if (netvsc_vmbus_unmask(ch->chn))
+		netvsc_poll_again(ch);
 	return work;
 }
 
@@ -522,6 +543,7 @@ void netvsc_rx_enable(struct netvsc_chan *ch)
 	ch->rx.next_range = 0;
 	ch->rx.ack_head = 0;
 	ch->rx.ack_tail = 0;
+	ch->rx.empty_polls = 0;
 	napi_enable(&ch->rx.napi);
 	ch->rx.enabled = true;
 }
@@ -547,6 +569,8 @@ void netvsc_rx_disable(struct netvsc_chan *ch)
  * netvsc_rx_free() - release a channel's receive side
  * @ch: channel, closed
  *
+ * The caller lets a grace period pass before the channel is used again.
+ *
  * Context: process, RTNL.
  */
 void netvsc_rx_free(struct netvsc_chan *ch)
@@ -557,7 +581,7 @@ void netvsc_rx_free(struct netvsc_chan *ch)
 	page_pool_destroy(rx->pool);
 	netif_queue_set_napi(ndev, ch->index, NETDEV_QUEUE_TYPE_TX, NULL);
 	netif_queue_set_napi(ndev, ch->index, NETDEV_QUEUE_TYPE_RX, NULL);
-	netif_napi_del(&rx->napi);
+	__netif_napi_del(&rx->napi);
 	kvfree(rx->acks);
 	rx->pool = NULL;
 	rx->acks = NULL;

@@ -350,22 +350,39 @@ static void netvsc_req_drop(struct netvsc_chan *ch, struct netvsc_req *req)
 
 /*
  * Count bytes against the queue's byte limit, before the host can complete them.
- * What was counted and then not sent counts for the next: only NAPI may take
- * bytes off the limit. Return: the batch is to be flushed.
+ * What was counted and then not sent counts for the next, or NAPI takes it off.
+ * Return: the batch is to be flushed.
  */
 static bool netvsc_tx_sent(struct netvsc_chan *ch, u32 bytes, bool more)
 {
-	u32 credit = min(ch->tx.unsent, bytes);
+	u32 credit;
 
-	ch->tx.unsent -= credit;
-	return __netdev_tx_sent_queue(netvsc_txq(ch), bytes - credit, more);
+	if (unlikely(ch->tx.unsent)) {
+		credit = min(ch->tx.unsent, bytes);
+		WRITE_ONCE(ch->tx.unsent, ch->tx.unsent - credit);
+		bytes -= credit;
+	}
+	return __netdev_tx_sent_queue(netvsc_txq(ch), bytes, more);
+}
+
+/* Look again soon: no completion may come that would */
+static void netvsc_tx_retry(struct netvsc_chan *ch)
+{
+	if (ch->tx.running)
+		mod_timer(&ch->rx.retry, jiffies + 1);
+}
+
+static void netvsc_tx_unsent(struct netvsc_chan *ch, u32 bytes)
+{
+	WRITE_ONCE(ch->tx.unsent, ch->tx.unsent + bytes);
+	netvsc_tx_retry(ch);
 }
 
 /*
  * netvsc_tx_flush() - put the batch on the ring
  *
- * If there is no room it stays, and tx->blocked is set: completions, or the
- * retry timer, try again. On any other error its packets are dropped.
+ * If there is no room it stays: netvsc_tx_flow() stops the queue, and NAPI tries
+ * again. On any other error its packets are dropped.
  */
 static int netvsc_tx_flush(struct netvsc_chan *ch)
 {
@@ -383,7 +400,6 @@ static int netvsc_tx_flush(struct netvsc_chan *ch)
 	ret = netvsc_vmbus_send(ch->chn, &msg, sizeof(msg), id, true);
 	if (likely(!ret)) {
 		ch->tx.batch = NULL;
-		WRITE_ONCE(ch->tx.blocked, false);
 		trace_nvsp_send_pkt(ch->nv->ndev, ch->index, NVSP_CHANNEL_DATA,
 				    section, fill);
 		return 0;
@@ -392,13 +408,10 @@ static int netvsc_tx_flush(struct netvsc_chan *ch)
 		ch->tx.batch = NULL;
 		return 0;
 	}
-	if (ret == -EAGAIN) {
-		WRITE_ONCE(ch->tx.blocked, true);
+	if (ret == -EAGAIN)
 		return ret;
-	}
 	ch->tx.batch = NULL;
-	WRITE_ONCE(ch->tx.blocked, false);
-	ch->tx.unsent += req->bytes;
+	netvsc_tx_unsent(ch, req->bytes);
 	netvsc_req_drop(ch, req);
 	netvsc_req_unget(&ch->tx, req);
 	return ret;
@@ -406,42 +419,38 @@ static int netvsc_tx_flush(struct netvsc_chan *ch)
 
 static bool netvsc_tx_room(const struct netvsc_chan *ch, u32 percent)
 {
-	return !ch->tx.batch && netvsc_free_count(&ch->tx.free_reqs) > 1 &&
+	return netvsc_free_count(&ch->tx.free_reqs) > 1 &&
 	       netvsc_vmbus_tx_room(ch->chn) > percent;
-}
-
-/* Look again soon: no completion may come that would */
-static void netvsc_tx_retry(struct netvsc_chan *ch)
-{
-	if (ch->tx.running)
-		mod_timer(&ch->rx.retry, jiffies + 1);
 }
 
 /*
  * netvsc_tx_flow() - stop the queue when the ring or the table is nearly full,
  * wake it when there is room again; the one place that does either
+ * @full: something did not fit
  *
  * Called under the tx lock after each send, and by NAPI. The barrier pairs with
- * the other side's: whoever comes second sees what the first has done.
+ * the other side's: whoever comes second sees what the first has done. A batch
+ * does not wait on a stopped queue.
  */
-static void netvsc_tx_flow(struct netvsc_chan *ch, struct netdev_queue *txq)
+static void netvsc_tx_flow(struct netvsc_chan *ch, struct netdev_queue *txq,
+			   bool full)
 {
 	if (!netif_tx_queue_stopped(txq)) {
-		if (likely(!ch->tx.blocked && netvsc_tx_room(ch, NETVSC_ROOM_STOP)))
-			return;
-		if (ch->tx.batch && !ch->tx.blocked)
+		if (likely(!full && netvsc_tx_room(ch, NETVSC_ROOM_STOP)))
 			return;
 		netif_tx_stop_queue(txq);
 		netvsc_tx_count(ch, &ch->tx_stats.stop_queue);
 		smp_mb();	/* pairs with that of netvsc_tx_poll_end() */
 	}
-	if (ch->tx.blocked)
+	if (ch->tx.batch)
 		netvsc_tx_flush(ch);
-	if (!ch->tx.blocked && netvsc_tx_room(ch, NETVSC_ROOM_WAKE)) {
+	if (!netif_carrier_ok(ch->nv->ndev))
+		return;		/* the link wakes it */
+	if (!ch->tx.batch && netvsc_tx_room(ch, NETVSC_ROOM_WAKE)) {
 		netif_tx_wake_queue(txq);
 		netvsc_tx_count(ch, &ch->tx_stats.wake_queue);
-	} else if (netvsc_free_count(&ch->tx.free_reqs) + 1 >= NETVSC_REQS) {
-		netvsc_tx_retry(ch);
+	} else if (netvsc_free_count(&ch->tx.free_reqs) > 1) {
+		netvsc_tx_retry(ch);	/* the ring may empty unannounced */
 	}
 }
 
@@ -497,8 +506,12 @@ static int netvsc_tx_copy(struct netvsc_chan *ch, struct sk_buff *skb,
 	to = nv->bufs->tx.base + req->section * nv->sess.tx_section_size +
 	     req->fill;
 	to += rndis_msg_build(to, desc);
-	skb_copy_bits(skb, 0, to, skb->len);
-	memset(to + skb->len, 0, desc->pad);
+	if (likely(!skb_is_nonlinear(skb)))
+		memcpy(to, skb->data, skb->len);
+	else
+		skb_copy_bits(skb, 0, to, skb->len);
+	if (desc->pad)
+		memset(to + skb->len, 0, desc->pad);
 	req->fill += len;
 	req->packets++;
 	req->bytes += skb->len;
@@ -612,7 +625,7 @@ static int netvsc_tx_pages(struct netvsc_chan *ch, struct sk_buff *skb,
 	}
 	if (!netvsc_req_disarm(req, id))
 		return 0;
-	ch->tx.unsent += req->bytes;
+	netvsc_tx_unsent(ch, req->bytes);
 	netvsc_req_unget(&ch->tx, req);
 	return ret == -EAGAIN ? -EBUSY : ret;
 }
@@ -693,6 +706,7 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev)
 	struct netdev_queue *txq = netdev_get_tx_queue(ndev, queue);
 	bool more = netdev_xmit_more();
 	struct rndis_tx_desc desc;
+	struct sk_buff *orig = skb;
 	int ret;
 
 	if (unlikely(!ch->tx.running)) {
@@ -714,7 +728,7 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev)
 		goto busy;
 	if (unlikely(ret))
 		goto drop;
-	netvsc_tx_flow(ch, txq);
+	netvsc_tx_flow(ch, txq, !more && ch->tx.batch);
 	return NETDEV_TX_OK;
 
 drop:
@@ -722,14 +736,16 @@ drop:
 flush:
 	if (!more && ch->tx.batch)
 		netvsc_tx_flush(ch);
-	netvsc_tx_flow(ch, txq);
+	netvsc_tx_flow(ch, txq, !more && ch->tx.batch);
 	return NETDEV_TX_OK;
 
 busy:
 	netvsc_tx_count(ch, &ch->tx_stats.busy);
-	WRITE_ONCE(ch->tx.blocked, true);
-	netvsc_tx_flow(ch, txq);
-	return NETDEV_TX_BUSY;
+	netvsc_tx_flow(ch, txq, true);
+	if (likely(skb == orig))
+		return NETDEV_TX_BUSY;
+	netvsc_tx_drop(ch, skb);	/* the caller's is gone */
+	return NETDEV_TX_OK;
 }
 
 /**
@@ -771,6 +787,21 @@ bool netvsc_tx_complete(struct netvsc_chan *ch, u64 id, u32 status, int budget)
 	return true;
 }
 
+/* What was stopped, or waits, gets another chance; tx lock and NAPI */
+static void netvsc_tx_unblock(struct netvsc_chan *ch, struct netdev_queue *txq)
+{
+	struct netvsc_tx *tx = &ch->tx;
+
+	if (tx->unsent) {
+		netdev_tx_completed_queue(txq, 0, tx->unsent);
+		WRITE_ONCE(tx->unsent, 0);
+	}
+	if (!tx->running && tx->batch && netvsc_tx_flush(ch) == -EAGAIN)
+		mod_timer(&ch->rx.retry, jiffies + 1);
+	if (tx->running && netif_tx_queue_stopped(txq))
+		netvsc_tx_flow(ch, txq, true);
+}
+
 /**
  * netvsc_tx_poll_end() - account for completions, and wake the queue
  * @ch: channel
@@ -792,16 +823,15 @@ void netvsc_tx_poll_end(struct netvsc_chan *ch)
 		ch->rx.done_bytes = 0;
 	}
 	smp_mb();	/* pairs with that of netvsc_tx_flow() */
-	if (likely(!netif_tx_queue_stopped(txq)))
+	if (likely(!netif_tx_queue_stopped(txq) && !READ_ONCE(ch->tx.unsent)))
 		return;
 	/* not to wait: netpoll may poll inside of a transmit on this CPU */
-	if (!__netif_tx_trylock(txq)) {
+	if (__netif_tx_trylock(txq)) {
+		netvsc_tx_unblock(ch, txq);
+		__netif_tx_unlock(txq);
+	} else {
 		mod_timer(&ch->rx.retry, jiffies + 1);
-		return;
 	}
-	if (ch->tx.running && netif_tx_queue_stopped(txq))
-		netvsc_tx_flow(ch, txq);
-	__netif_tx_unlock(txq);
 }
 
 /**
@@ -820,10 +850,10 @@ void netvsc_tx_start(struct netvsc *nv)
 
 	for (i = 0; i < nv->nchans; i++) {
 		ch = nv->chans[i];
-		netif_tx_lock_bh(nv->ndev);
+		__netif_tx_lock_bh(netvsc_txq(ch));
 		ch->tx.section_cache = min_t(u32, share, NETVSC_SECTION_CACHE);
 		ch->tx.running = true;
-		netif_tx_unlock_bh(nv->ndev);
+		__netif_tx_unlock_bh(netvsc_txq(ch));
 	}
 }
 
@@ -861,7 +891,6 @@ static void netvsc_tx_reset(struct netvsc_chan *ch)
 
 	tx->batch = NULL;
 	tx->spare = NULL;
-	tx->blocked = false;
 	tx->unsent = 0;
 	for (i = 0; i < NETVSC_REQS; i++) {
 		tx->reqs[i].id = 0;
