@@ -899,6 +899,16 @@ int fake_bus_reconfigure(struct fake_bus *bus, const struct netvsc_config *want,
 	return ret;
 }
 
+int fake_bus_grow(struct fake_bus *bus)
+{
+	int ret;
+
+	rtnl_lock();
+	ret = netvsc_add_subchannels(bus->nv);
+	rtnl_unlock();
+	return ret;
+}
+
 int fake_bus_run(struct fake_bus *bus, u32 channels)
 {
 	struct netvsc_config want;
@@ -911,6 +921,8 @@ int fake_bus_run(struct fake_bus *bus, u32 channels)
 	want.channels = channels;
 	want.filter = NDIS_FILTER_DIRECTED | NDIS_FILTER_BROADCAST;
 	ret = fake_bus_reconfigure(bus, &want, NETVSC_RUNNING);
+	if (!ret)
+		ret = fake_bus_grow(bus);
 	fake_bus_forget(bus);
 	return ret;
 }

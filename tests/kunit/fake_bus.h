@@ -291,11 +291,15 @@ u32 fake_bus_deliver(struct fake_bus *bus);
 /* Parts of what netvsc_config.c makes, for tests below it */
 void fake_bus_make_chans(struct fake_bus *bus, u32 count);
 void fake_bus_make_bufs(struct fake_bus *bus, u32 rx_bytes, u32 tx_bytes);
-/* netvsc_config_connect() and netvsc_reconfigure() under RTNL */
+/*
+ * netvsc_config_connect(), netvsc_add_subchannels() and netvsc_reconfigure()
+ * under RTNL. No more channels are opened than the machine has processors.
+ */
 int fake_bus_connect(struct fake_bus *bus);
+int fake_bus_grow(struct fake_bus *bus);
 int fake_bus_reconfigure(struct fake_bus *bus, const struct netvsc_config *want,
 			 enum netvsc_state target);
-/* Both: RUNNING with so many channels, and what was sent forgotten */
+/* All: RUNNING with so many channels, and what was sent forgotten */
 int fake_bus_run(struct fake_bus *bus, u32 channels);
 
 /* What was sent: the nth of a key, from 0 on; NULL if there are fewer */
