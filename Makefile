@@ -14,6 +14,7 @@ hv_netvsc-y := netvsc_drv.o netvsc_ethtool.o netvsc_config.o netvsc_rx.o netvsc_
 	       rndis_filter.o netvsc.o netvsc_vmbus.o rndis_msg.o netvsc_trace.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/fake_bus.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/nvsp_test.o
+hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/rndis_test.o
 
 # TRACE_INCLUDE_PATH is relative to the include path.
 CFLAGS_netvsc_trace.o := -I$(src)
