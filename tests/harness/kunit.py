@@ -24,7 +24,7 @@ from common import GUEST, ROOT, TESTS, note, usage
 from console import WARNING
 from progress import Progress
 
-SECONDS = 45
+SECONDS = 75
 QEMU_CONFIG = os.path.join(TESTS, "kunit", "qemu.py")
 APPLETS = "sh mount sleep cat echo reboot".split()
 END = "kmemleak has been asked"  # tests/guest/kunit-init says so
