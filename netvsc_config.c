@@ -748,20 +748,19 @@ int netvsc_add_subchannels(struct netvsc *nv)
  */
 void netvsc_config_init(struct netvsc *nv)
 {
-	static const u8 key[NETVSC_HASH_KEY_LEN] = {
-		0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2,
-		0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0,
-		0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4,
-		0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30, 0xf2, 0x0c,
-		0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
-	};
+	/* the key that everybody tests with [4.5] */
+	static const char key[NETVSC_HASH_KEY_LEN + 1] =
+		"\x6d\x5a\x56\xda\x25\x5b\x0e\xc2\x41\x67"
+		"\x25\x3d\x43\xa3\x8f\xb0\xd0\xca\x2b\xcb"
+		"\xae\x7b\x30\xb4\x77\xcb\x2d\xa3\x80\x30"
+		"\xf2\x0c\x6a\x42\xb7\x3b\xbe\xac\x01\xfa";
 	struct netvsc_config *cfg = &nv->cfg;
 
 	cfg->mtu = ETH_DATA_LEN;
 	cfg->channels = 1;
 	cfg->rx_bytes = NETVSC_RX_BYTES;
 	cfg->tx_bytes = NETVSC_TX_BYTES;
-	memcpy(cfg->rss.key, key, sizeof(key));
+	memcpy(cfg->rss.key, key, NETVSC_HASH_KEY_LEN);
 	netvsc_rss_default(&cfg->rss, 1);
 }
 
