@@ -9,6 +9,8 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 #include <net/page_pool/helpers.h>
 
 #include "netvsc.h"
@@ -209,6 +211,14 @@ static void netvsc_rx_hash(struct sk_buff *skb, const struct rndis_rx_desc *desc
 			     tcp ? PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
 }
 
+VISIBLE_IF_KUNIT void netvsc_rx_deliver(struct netvsc_chan *ch,
+					struct sk_buff *skb)
+{
+	KUNIT_STATIC_STUB_REDIRECT(netvsc_rx_deliver, ch, skb);
+
+	napi_gro_receive(&ch->rx.napi, skb);
+}
+
 /* Make an skb of a frame and pass it up */
 static void netvsc_rx_skb(struct netvsc_chan *ch, const void *data,
 			  const struct rndis_rx_desc *desc)
@@ -238,7 +248,7 @@ static void netvsc_rx_skb(struct netvsc_chan *ch, const void *data,
 		u64_stats_inc(&ch->rx_stats.multicast);
 	u64_stats_update_end(&ch->rx_stats.sync);
 
-	napi_gro_receive(&ch->rx.napi, skb);
+	netvsc_rx_deliver(ch, skb);
 }
 
 /* A PACKET message; false: refused */

@@ -13,4 +13,8 @@ void netvsc_rx_disable(struct netvsc_chan *ch);
 void netvsc_rx_free(struct netvsc_chan *ch);
 bool netvsc_rx_idle(const struct netvsc_chan *ch);
 
+#if IS_ENABLED(CONFIG_KUNIT)
+void netvsc_rx_deliver(struct netvsc_chan *ch, struct sk_buff *skb);
+#endif
+
 #endif

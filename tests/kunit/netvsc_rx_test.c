@@ -1,0 +1,1089 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The receive path: packets by kind, ranges, frames, acknowledgments. */
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/etherdevice.h>
+#include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <net/page_pool/helpers.h>
+
+#include "../../netvsc_rx.h"
+#include "../../netvsc_tx.h"
+#include "../../nvsp_proto.h"
+#include "../../rndis_proto.h"
+#include "datapath.h"
+
+#define COMPLETE	VMBUS_DATA_PACKET_FLAG_COMPLETION_REQUESTED
+#define ID		0x1122334455667788ULL
+#define LEN		100
+#define LONGEST		65539		/* the largest MTU, and a tag */
+#define PIECE		512		/* of the buffer, for short frames */
+#define MAX_RANGES	600
+
+/* What follows the descriptor of a transfer page packet [1.8] */
+struct xfer {
+	__le16 pageset;
+	u8 sender_owns;
+	u8 reserved;
+	__le32 count;
+	struct {
+		__le32 bytes;
+		__le32 offset;
+	} ranges[MAX_RANGES];
+};
+
+static const struct nvsp_msg_rndis_packet data_msg = {
+	.type = cpu_to_le32(NVSP_RNDIS_PACKET),
+	.section_index = cpu_to_le32(NVSP_NO_SECTION),
+};
+
+static u8 *rx_buf(struct datapath *dp, u32 offset)
+{
+	return dp->nv->bufs->rx.base + offset;
+}
+
+static struct xfer *xfer_new(struct datapath *dp)
+{
+	struct xfer *xfer = kunit_kzalloc(dp->test, sizeof(*xfer), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(dp->test, xfer);
+	xfer->pageset = cpu_to_le16(NVSP_RECV_BUF_ID);
+	return xfer;
+}
+
+static void xfer_add(struct xfer *xfer, u32 bytes, u32 offset)
+{
+	u32 i = le32_to_cpu(xfer->count);
+
+	xfer->ranges[i].bytes = cpu_to_le32(bytes);
+	xfer->ranges[i].offset = cpu_to_le32(offset);
+	xfer->count = cpu_to_le32(i + 1);
+}
+
+/* Put it on the ring; nothing must look at it any more once it is read */
+static void xfer_put(struct datapath *dp, struct xfer *xfer, u64 id, u16 flags)
+{
+	u32 rest = 8 + 8 * le32_to_cpu(xfer->count);
+
+	datapath_put(dp, 0, VM_PKT_DATA_USING_XFER_PAGES, flags, id, xfer, rest,
+		     &data_msg, sizeof(data_msg));
+	kunit_kfree(dp->test, xfer);
+}
+
+static void put_words(u8 *to, const u32 *words, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		put_unaligned_le32(words[i], to + 4 * i);
+}
+
+/* An RNDIS PACKET message: infos of 16 bytes each, and a frame; its length */
+static u32 message(struct datapath *dp, u32 offset, const u32 (*infos)[2],
+		   u32 ninfos, u32 len, u32 seed)
+{
+	u32 total = 44 + 16 * ninfos + len;
+	const u32 head[] = {
+		RNDIS_PACKET, total, 36 + 16 * ninfos, len, 0, 0, 0,
+		ninfos ? 36 : 0, 16 * ninfos, 0, 0,
+	};
+	u8 *to = rx_buf(dp, offset);
+	u32 i;
+
+	put_words(to, head, ARRAY_SIZE(head));
+	for (i = 0; i < ninfos; i++) {
+		const u32 info[] = { 16, infos[i][0], 12, infos[i][1] };
+
+		put_words(to + 44 + 16 * i, info, ARRAY_SIZE(info));
+	}
+	datapath_fill(to + total - len, len, seed);
+	return total;
+}
+
+/* A packet of one frame, and a poll */
+static void receive(struct datapath *dp, const u32 (*infos)[2], u32 ninfos,
+		    u32 len, u32 seed)
+{
+	struct xfer *xfer = xfer_new(dp);
+
+	xfer_add(xfer, message(dp, 0, infos, ninfos, len, seed), 0);
+	xfer_put(dp, xfer, ID, COMPLETE);
+	KUNIT_EXPECT_EQ(dp->test, datapath_poll(dp, 0, 64), 1);
+}
+
+/* The next frame that was passed up, as it was on the wire; or NULL */
+static struct sk_buff *delivered(struct datapath *dp)
+{
+	struct sk_buff *skb = __skb_dequeue(&dp->frames);
+
+	if (skb)
+		skb_push(skb, ETH_HLEN);
+	return skb;
+}
+
+static void expect_delivered(struct datapath *dp, u32 len, u32 seed)
+{
+	struct sk_buff *skb = delivered(dp);
+	u8 *bytes;
+
+	KUNIT_ASSERT_NOT_NULL_MSG(dp->test, skb, "frame %u", seed);
+	KUNIT_EXPECT_EQ(dp->test, skb->len, len);
+	bytes = kunit_kmalloc(dp->test, skb->len, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(dp->test, bytes);
+	skb_copy_bits(skb, 0, bytes, skb->len);
+	KUNIT_EXPECT_TRUE_MSG(dp->test, datapath_filled(bytes, skb->len, seed),
+			      "bytes of frame %u, length %u", seed, len);
+	kunit_kfree(dp->test, bytes);
+	kfree_skb(skb);
+}
+
+static void expect_nothing(struct datapath *dp)
+{
+	KUNIT_EXPECT_EQ(dp->test, skb_queue_len(&dp->frames), 0);
+}
+
+/* Exactly one acknowledgment since the last look */
+static void expect_ack(struct datapath *dp, u64 id, u32 status)
+{
+	struct datapath_ack *ack;
+
+	KUNIT_EXPECT_EQ(dp->test, dp->nacks, 1);
+	ack = list_first_entry_or_null(&dp->acks, struct datapath_ack, node);
+	KUNIT_ASSERT_NOT_NULL(dp->test, ack);
+	KUNIT_EXPECT_EQ(dp->test, ack->queue, 0);
+	KUNIT_EXPECT_EQ(dp->test, ack->id, id);
+	KUNIT_EXPECT_EQ(dp->test, ack->status, status);
+	datapath_forget_acks(dp);
+}
+
+static void expect_acks(struct datapath *dp, u64 first, u32 count, u32 status)
+{
+	struct datapath_ack *ack;
+
+	KUNIT_EXPECT_EQ(dp->test, dp->nacks, count);
+	list_for_each_entry(ack, &dp->acks, node) {
+		KUNIT_EXPECT_EQ(dp->test, ack->id, first++);
+		KUNIT_EXPECT_EQ(dp->test, ack->status, status);
+	}
+	datapath_forget_acks(dp);
+}
+
+/* All read and acknowledged, interrupts on */
+static void expect_idle(struct datapath *dp)
+{
+	KUNIT_EXPECT_TRUE(dp->test, netvsc_rx_idle(dp->nv->chans[0]));
+	KUNIT_EXPECT_TRUE(dp->test, list_empty(&dp->in[0]));
+	KUNIT_EXPECT_FALSE(dp->test, dp->scheduled);
+	KUNIT_EXPECT_FALSE(dp->test, dp->masked[0]);
+}
+
+/* Frames */
+
+static void rx_frames(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 len, n = 0;
+
+	for (len = ETH_HLEN; len <= LONGEST; len += len < 80 ? 1 :
+	     len % 4096 > 3500 || len % 4096 < 200 ? 37 : 1021) {
+		receive(dp, NULL, 0, len, len);
+		expect_delivered(dp, len, len);
+		expect_ack(dp, ID, NVSP_STATUS_SUCCESS);
+		n++;
+	}
+	receive(dp, NULL, 0, LONGEST, 3);
+	expect_delivered(dp, LONGEST, 3);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.packets), n + 1);
+	expect_idle(dp);
+}
+
+/* The edges of what fits one page with its skb, byte by byte */
+static void rx_frames_page(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 most = PAGE_SIZE - NET_SKB_PAD - NET_IP_ALIGN -
+		   SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	u32 len;
+
+	for (len = most - 70; len < most + 70; len++) {
+		receive(dp, NULL, 0, len, len);
+		expect_delivered(dp, len, len);
+	}
+	for (len = most + PAGE_SIZE - 3; len < most + PAGE_SIZE + 4; len++) {
+		receive(dp, NULL, 0, len, len);
+		expect_delivered(dp, len, len);
+	}
+}
+
+/* Frames lie beside each other in recycled memory: they do not overlap */
+static void rx_frames_kept(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 round, i;
+
+	for (round = 0; round < 8; round++) {
+		for (i = 0; i < 64; i++)
+			receive(dp, NULL, 0, 60 + i * 29 % 1500, i + round);
+		for (i = 0; i < 64; i++)
+			expect_delivered(dp, 60 + i * 29 % 1500, i + round);
+	}
+}
+
+/* The skb can be written to at both of its ends */
+static void rx_frames_room(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct sk_buff *a, *b;
+
+	receive(dp, NULL, 0, 1514, 1);
+	receive(dp, NULL, 0, 1514, 2);
+	a = delivered(dp);
+	b = delivered(dp);
+	KUNIT_ASSERT_NOT_NULL(test, a);
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	KUNIT_EXPECT_GE(test, skb_headroom(b), NET_SKB_PAD);
+	memset(skb_push(b, skb_headroom(b)), 0xff, b->len);
+	memset(skb_put(a, skb_tailroom(a)), 0xff, skb_tailroom(a));
+	KUNIT_EXPECT_TRUE(test, datapath_filled(a->data, 1514, 1));
+	KUNIT_EXPECT_EQ(test, skb_shinfo(a)->nr_frags, 0);
+	KUNIT_EXPECT_EQ(test, skb_shinfo(b)->nr_frags, 0);
+	kfree_skb(a);
+	kfree_skb(b);
+}
+
+static void rx_runts(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 len;
+
+	for (len = 0; len < ETH_HLEN; len++) {
+		receive(dp, NULL, 0, len, len);
+		expect_ack(dp, ID, NVSP_STATUS_FAILURE);
+	}
+	receive(dp, NULL, 0, LONGEST + 1, 0);
+	expect_ack(dp, ID, NVSP_STATUS_FAILURE);
+	receive(dp, NULL, 0, 100000, 0);
+	expect_ack(dp, ID, NVSP_STATUS_FAILURE);
+	expect_nothing(dp);
+	/* the empty one is no message at all */
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.length_errors),
+			ETH_HLEN - 1 + 2);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused), 1);
+	receive(dp, NULL, 0, ETH_HLEN, 0);
+	expect_delivered(dp, ETH_HLEN, 0);
+}
+
+/* Metadata */
+
+struct csum {
+	const char *name;
+	u32 word;
+	bool good;
+};
+
+static const struct csum csums[] = {
+	{ "none", 0, false },
+	{ "TCP good", BIT(3), true },
+	{ "UDP good", BIT(4), true },
+	{ "TCP and IP good", BIT(3) | BIT(5), true },
+	{ "IP good", BIT(5), false },
+	{ "TCP bad", BIT(0), false },
+	{ "UDP bad", BIT(1), false },
+	{ "IP bad", BIT(2), false },
+	{ "TCP bad, IP good", BIT(0) | BIT(5), false },
+	{ "TCP good and bad", BIT(0) | BIT(3), false },
+	{ "UDP good and bad", BIT(1) | BIT(4), false },
+	{ "all", 0xffffffff, false },
+	{ "unknown", 0xfffffe00, false },
+};
+
+static void csum_name(const struct csum *csum, char *name)
+{
+	strscpy(name, csum->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(csum, csums, csum_name);
+
+static void rx_csum(struct kunit *test)
+{
+	const struct csum *csum = test->param_value;
+	const u32 infos[][2] = { { 0, csum->word } };
+	struct datapath *dp = datapath_new(test, 1);
+	struct sk_buff *skb;
+	u32 i;
+
+	for (i = 0; i < 2; i++) {
+		if (i)
+			dp->ndev->features &= ~NETIF_F_RXCSUM;
+		receive(dp, infos, 1, LEN, 1);
+		skb = delivered(dp);
+		KUNIT_ASSERT_NOT_NULL(test, skb);
+		KUNIT_EXPECT_EQ(test, (u8)skb->ip_summed, csum->good && !i ?
+				CHECKSUM_UNNECESSARY : CHECKSUM_NONE);
+		KUNIT_EXPECT_TRUE(test, datapath_filled(skb->data, LEN, 1));
+		kfree_skb(skb);
+	}
+}
+
+static void put_ip(struct datapath *dp, u32 msg_len, u32 ihl)
+{
+	u8 *ip = rx_buf(dp, msg_len - LEN + ETH_HLEN);
+
+	put_unaligned_be16(ETH_P_IP, ip - 2);
+	ip[0] = 0x40 | ihl;
+	put_unaligned_be16(0xbad0, ip + 10);
+}
+
+/* The IPv4 header's sum, which the host has left away, is put in [3.4] */
+static void rx_ip_csum(struct kunit *test)
+{
+	static const u32 infos[][2] = { { 0, BIT(5) | BIT(8) } };
+	struct datapath *dp = datapath_new(test, 1);
+	struct sk_buff *skb;
+	struct xfer *xfer;
+	u32 ihl, len;
+
+	for (ihl = 0; ihl < 16; ihl++) {
+		len = message(dp, 0, infos, 1, LEN, 1);
+		put_ip(dp, len, ihl);
+		xfer = xfer_new(dp);
+		xfer_add(xfer, len, 0);
+		xfer_put(dp, xfer, ID, COMPLETE);
+		datapath_poll(dp, 0, 64);
+		skb = delivered(dp);
+		KUNIT_ASSERT_NOT_NULL(test, skb);
+		if (ihl >= 5)
+			KUNIT_EXPECT_EQ(test, ip_fast_csum(skb->data + ETH_HLEN,
+							   ihl), 0);
+		else
+			KUNIT_EXPECT_EQ(test, 0xbad0, get_unaligned_be16
+					(skb->data + ETH_HLEN + 10));
+		kfree_skb(skb);
+	}
+	/* nothing behind the frame's end is summed up, or written to */
+	for (len = ETH_HLEN; len < ETH_HLEN + 60; len++) {
+		u32 total = message(dp, 0, infos, 1, len, 1);
+
+		put_unaligned_be16(ETH_P_IP, rx_buf(dp, total - len + 12));
+		if (len > ETH_HLEN)
+			*rx_buf(dp, total - len + ETH_HLEN) = 0x4f;
+		xfer = xfer_new(dp);
+		xfer_add(xfer, total, 0);
+		xfer_put(dp, xfer, ID, COMPLETE);
+		datapath_poll(dp, 0, 64);
+		kfree_skb(delivered(dp));
+	}
+	/* other protocols are left alone */
+	receive(dp, infos, 1, LEN, 1);
+	expect_delivered(dp, LEN, 1);
+}
+
+static void rx_hash(struct kunit *test)
+{
+	static const u32 infos[][2] = { { 8, 0xdeadbeef }, { 0, BIT(3) } };
+	struct datapath *dp = datapath_new(test, 1);
+	struct sk_buff *skb;
+	u32 i;
+
+	for (i = 0; i < 3; i++) {
+		if (i == 2)
+			dp->ndev->features &= ~NETIF_F_RXHASH;
+		receive(dp, infos, i ? 2 : 1, LEN, 1);
+		skb = delivered(dp);
+		KUNIT_ASSERT_NOT_NULL(test, skb);
+		KUNIT_EXPECT_EQ(test, skb->hash, i == 2 ? 0 : 0xdeadbeef);
+		KUNIT_EXPECT_EQ(test, (bool)skb->l4_hash, i == 1);
+		KUNIT_EXPECT_EQ(test, skb_get_rx_queue(skb), 0);
+		kfree_skb(skb);
+	}
+}
+
+static void rx_vlan(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct sk_buff *skb;
+	u32 tci;
+
+	for (tci = 0; tci <= U16_MAX; tci += tci % 3 ? 257 : 1) {
+		const u32 infos[][2] = {
+			{ 6, 0xabc00000 | tci >> 13 | (tci >> 12 & 1) << 3 |
+			     (tci & 0xfff) << 4 },
+		};
+
+		receive(dp, infos, 1, LEN, tci);
+		skb = __skb_dequeue(&dp->frames);
+		KUNIT_ASSERT_NOT_NULL(test, skb);
+		KUNIT_EXPECT_TRUE(test, skb_vlan_tag_present(skb));
+		KUNIT_EXPECT_EQ(test, skb->vlan_tci, tci);
+		KUNIT_EXPECT_EQ(test, skb->vlan_proto, htons(ETH_P_8021Q));
+		kfree_skb(skb);
+	}
+	/* nothing is left of it for the next frame */
+	receive(dp, NULL, 0, LEN, 0);
+	skb = delivered(dp);
+	KUNIT_ASSERT_NOT_NULL(test, skb);
+	KUNIT_EXPECT_FALSE(test, skb_vlan_tag_present(skb));
+	kfree_skb(skb);
+}
+
+/* Parts of a coalesced frame are refused, a whole one is a frame */
+static void rx_parts(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 flags;
+
+	for (flags = 0; flags < 8; flags++) {
+		const u32 infos[][2] = { { 0x80000001, 1 | flags << 8 } };
+		bool part = (flags & 1) && flags != 7;
+
+		receive(dp, infos, 1, LEN, flags);
+		if (!part)
+			expect_delivered(dp, LEN, flags);
+		expect_nothing(dp);
+		expect_ack(dp, ID, part ? NVSP_STATUS_FAILURE :
+					  NVSP_STATUS_SUCCESS);
+	}
+}
+
+static void rx_stats(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 i;
+
+	/* the first byte of every frame is odd: multicast */
+	for (i = 0; i < 4; i++)
+		receive(dp, NULL, 0, LEN + i, i);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.packets), 4);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.bytes), 4 * LEN + 6);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.multicast), 4);
+}
+
+/* Ranges */
+
+struct one_range {
+	const char *name;
+	u32 bytes;
+	u32 offset;
+	bool good;
+};
+
+#define BUF	(DATAPATH_RX_SECTIONS * DATAPATH_RX_SECTION)
+
+static const struct one_range ranges[] = {
+	{ "empty", 0, 0 },
+	{ "7 bytes", 7, 0 },
+	{ "8 bytes", 8, 0 },
+	{ "shorter than its message", 44 + LEN - 1, 0 },
+	{ "as long as its message", 44 + LEN, 0, true },
+	{ "section", DATAPATH_RX_SECTION, 0, true },
+	{ "section and a byte", DATAPATH_RX_SECTION + 1, 0 },
+	{ "half of the numbers", 0x80000000, 0 },
+	{ "all numbers", 0xffffffff, 0 },
+	{ "last byte", 44 + LEN, BUF - 44 - LEN, true },
+	{ "a byte behind the end", 44 + LEN, BUF - 44 - LEN + 1 },
+	{ "begins at the end", 44 + LEN, BUF },
+	{ "nothing at the end", 0, BUF },
+	{ "begins behind the end", 44 + LEN, BUF + 1 },
+	{ "offset is half", 44 + LEN, 0x80000000 },
+	{ "wraps to 0", 44 + LEN, -(44 + LEN) },
+	{ "wraps to 1", 44 + LEN, -(44 + LEN) + 1 },
+	{ "wraps, section", DATAPATH_RX_SECTION, 0xffffffff },
+	{ "wraps, all", 0xffffffff, 0xffffffff },
+};
+
+static void range_name(const struct one_range *range, char *name)
+{
+	strscpy(name, range->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(range, ranges, range_name);
+
+/* Alone, and between good ones, which are delivered all the same */
+static void rx_range(struct kunit *test)
+{
+	const struct one_range *range = test->param_value;
+	struct datapath *dp = datapath_new(test, 1);
+	u32 status = range->good ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE;
+	struct xfer *xfer;
+	u32 i, place;
+
+	/* what wraps finds a message, too */
+	message(dp, 0, NULL, 0, LEN, 9);
+	for (place = 0; place < 4; place++) {
+		if (range->good)
+			message(dp, range->offset, NULL, 0, LEN, 9);
+		xfer = xfer_new(dp);
+		for (i = 0; i < place; i++)
+			xfer_add(xfer, message(dp, (i + 2) * PIECE, NULL, 0, LEN,
+					       i), (i + 2) * PIECE);
+		xfer_add(xfer, range->bytes, range->offset);
+		xfer_add(xfer, message(dp, 8 * PIECE, NULL, 0, LEN, 8), 8 * PIECE);
+		xfer_put(dp, xfer, ID + place, COMPLETE);
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), place + 2);
+		for (i = 0; i < place; i++)
+			expect_delivered(dp, LEN, i);
+		if (range->good)
+			expect_delivered(dp, LEN, 9);
+		expect_delivered(dp, LEN, 8);
+		expect_nothing(dp);
+		expect_ack(dp, ID + place, status);
+	}
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused),
+			range->good ? 0 : 4);
+	expect_idle(dp);
+}
+
+/* RNDIS types of data ranges: the unknown ones are refused, and given back */
+static void rx_types(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct xfer *xfer;
+	u32 type;
+
+	for (type = 0; type <= 200; type++) {
+		if (type == RNDIS_PACKET || type == RNDIS_INDICATE)
+			continue;
+		message(dp, 0, NULL, 0, LEN, 0);
+		put_unaligned_le32(type, rx_buf(dp, 0));
+		xfer = xfer_new(dp);
+		xfer_add(xfer, 44 + LEN, 0);
+		xfer_put(dp, xfer, ID, COMPLETE);
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 1);
+		expect_ack(dp, ID, NVSP_STATUS_FAILURE);
+	}
+	expect_nothing(dp);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused), 199);
+	receive(dp, NULL, 0, LEN, 0);
+	expect_delivered(dp, LEN, 0);
+}
+
+/* Heads of transfer page packets */
+
+static void expect_refused(struct datapath *dp)
+{
+	KUNIT_EXPECT_EQ(dp->test, datapath_poll(dp, 0, 64), 1);
+	expect_nothing(dp);
+	expect_ack(dp, ID, NVSP_STATUS_FAILURE);
+	expect_idle(dp);
+	/* and the next is good */
+	receive(dp, NULL, 0, LEN, 5);
+	expect_delivered(dp, LEN, 5);
+	expect_ack(dp, ID, NVSP_STATUS_SUCCESS);
+}
+
+static void rx_head_fields(struct kunit *test)
+{
+	static const u32 counts[] = {
+		0, 2, 3, 562, 1u << 29, (1u << 29) + 1, 0x80000001, 0xffffffff,
+	};
+	static const u16 sets[] = { 0, 1, 0xcaff, 0xfeca, 0xffff };
+	struct datapath *dp = datapath_new(test, 1);
+	struct xfer *xfer = xfer_new(dp);
+	u32 i;
+
+	xfer_add(xfer, message(dp, 0, NULL, 0, LEN, 5), 0);
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		xfer->count = cpu_to_le32(counts[i]);
+		datapath_put(dp, 0, VM_PKT_DATA_USING_XFER_PAGES, COMPLETE, ID,
+			     xfer, 16, &data_msg, sizeof(data_msg));
+		expect_refused(dp);
+	}
+	xfer->count = cpu_to_le32(1);
+	for (i = 0; i < ARRAY_SIZE(sets); i++) {
+		xfer->pageset = cpu_to_le16(sets[i]);
+		datapath_put(dp, 0, VM_PKT_DATA_USING_XFER_PAGES, COMPLETE, ID,
+			     xfer, 16, &data_msg, sizeof(data_msg));
+		expect_refused(dp);
+	}
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused),
+			ARRAY_SIZE(counts) + ARRAY_SIZE(sets));
+}
+
+/* NVSP messages that are none of data, and packets cut off anywhere */
+static void rx_head_short(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct nvsp_msg_rndis_packet msg = data_msg;
+	struct xfer *xfer = xfer_new(dp);
+	u32 type, rest, len;
+
+	xfer_add(xfer, message(dp, 0, NULL, 0, LEN, 5), 0);
+	for (type = 0; type <= 200; type++) {
+		if (type == NVSP_RNDIS_PACKET)
+			continue;
+		msg.type = cpu_to_le32(type);
+		datapath_put(dp, 0, VM_PKT_DATA_USING_XFER_PAGES, COMPLETE, ID,
+			     xfer, 16, &msg, sizeof(msg));
+		expect_refused(dp);
+	}
+	for (rest = 0; rest <= 16; rest += 8)
+		for (len = 0; len <= sizeof(msg); len += 8) {
+			if (rest == 16 && len == sizeof(msg))
+				continue;
+			datapath_put(dp, 0, VM_PKT_DATA_USING_XFER_PAGES,
+				     COMPLETE, ID, xfer, rest, &data_msg, len);
+			expect_refused(dp);
+		}
+}
+
+static void rx_no_flag(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct xfer *xfer;
+	u32 i;
+
+	for (i = 0; i < 3; i++) {
+		xfer = xfer_new(dp);
+		xfer_add(xfer, message(dp, 0, NULL, 0, LEN, 5), i == 1 ? BUF : 0);
+		if (i == 2)
+			xfer->pageset = 0;
+		xfer_put(dp, xfer, ID, 0);
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 1);
+	}
+	expect_delivered(dp, LEN, 5);
+	expect_nothing(dp);
+	KUNIT_EXPECT_EQ(test, dp->nacks, 0);
+	expect_idle(dp);
+}
+
+static void rx_not_running(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+
+	dp->nv->state = NETVSC_CONNECTED;
+	receive(dp, NULL, 0, LEN, 0);
+	expect_ack(dp, ID, NVSP_STATUS_SUCCESS);
+	expect_nothing(dp);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.early), 1);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.packets), 0);
+	expect_idle(dp);
+}
+
+/* Budget */
+
+/* Frames and acknowledgments of packets that are on the ring */
+static void put_many(struct datapath *dp, u32 count, u64 id, u32 seed)
+{
+	struct xfer *xfer = xfer_new(dp);
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		xfer_add(xfer, message(dp, i * PIECE, NULL, 0, LEN, seed + i),
+			 i * PIECE);
+	xfer_put(dp, xfer, id, COMPLETE);
+}
+
+static void rx_budget(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 i, got;
+
+	put_many(dp, 200, ID, 0);
+	put_many(dp, 5, ID + 1, 0);
+	for (i = 0; i < 3; i++) {
+		got = i * 64;
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 64);
+		KUNIT_EXPECT_TRUE(test, dp->scheduled);
+		KUNIT_EXPECT_EQ(test, dp->nacks, 0);
+		KUNIT_EXPECT_FALSE(test, netvsc_rx_idle(dp->nv->chans[0]));
+		while (!skb_queue_empty(&dp->frames))
+			expect_delivered(dp, LEN, got++);
+		KUNIT_EXPECT_EQ(test, got, 64 * (i + 1));
+	}
+	/* the frames of the second packet are where the first's were */
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 8 + 5);
+	for (got = 192; got < 200; got++)
+		expect_delivered(dp, LEN, got);
+	for (i = 0; i < 5; i++)
+		expect_delivered(dp, LEN, i);
+	expect_acks(dp, ID, 2, NVSP_STATUS_SUCCESS);
+	expect_idle(dp);
+}
+
+/* A bad range in an early part of a packet is not forgotten */
+static void rx_budget_status(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct xfer *xfer = xfer_new(dp);
+	u32 i;
+
+	xfer_add(xfer, LEN, BUF);
+	for (i = 0; i < 99; i++)
+		xfer_add(xfer, message(dp, i * PIECE, NULL, 0, LEN, i), i * PIECE);
+	xfer_put(dp, xfer, ID, COMPLETE);
+	put_many(dp, 1, ID + 1, 0);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 64);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 36), 36);
+	expect_ack(dp, ID, NVSP_STATUS_FAILURE);
+	KUNIT_EXPECT_TRUE(test, dp->scheduled);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 1);
+	expect_ack(dp, ID + 1, NVSP_STATUS_SUCCESS);
+	KUNIT_EXPECT_EQ(test, skb_queue_len(&dp->frames), 100);
+	expect_idle(dp);
+}
+
+/* Everything counts, so that no host keeps a poll from ending */
+static void rx_budget_junk(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct xfer *xfer;
+	u32 i;
+
+	for (i = 0; i < 100; i++) {
+		datapath_put(dp, 0, VM_PKT_COMP, 0, i, NULL, 0, &data_msg, 8);
+		datapath_put(dp, 0, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, &data_msg,
+			     16);
+		xfer = xfer_new(dp);
+		xfer->pageset = 0;
+		xfer_put(dp, xfer, ID + i, COMPLETE);
+		datapath_put(dp, 0, 3, 0, 0, NULL, 0, NULL, 0);
+	}
+	for (i = 0; i < 6; i++)
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 64);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 400 - 6 * 64);
+	expect_acks(dp, ID, 100, NVSP_STATUS_FAILURE);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused), 300);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.strays), 100);
+	expect_idle(dp);
+}
+
+/* Ring packets of all types; those with data that are in order are not junk */
+static void rx_ring_types(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 type, n = 0;
+
+	for (type = 0; type < 40; type++) {
+		if (type == VM_PKT_COMP || type == VM_PKT_DATA_USING_XFER_PAGES)
+			continue;
+		datapath_put(dp, 0, type, COMPLETE, ID, NULL, 0, &data_msg, 16);
+		datapath_put(dp, 0, type, 0, ID, NULL, 0, NULL, 0);
+		n += 2;
+	}
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 200), n);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused), n);
+	KUNIT_EXPECT_EQ(test, dp->nacks, 0);
+	expect_idle(dp);
+}
+
+static void rx_inband_types(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 2);
+	struct { __le32 type, zero[3]; } msg = {};
+	u32 type, known = 0;
+
+	for (type = 0; type <= 200; type++) {
+		msg.type = cpu_to_le32(type);
+		datapath_put(dp, 0, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, &msg,
+			     sizeof(msg));
+		datapath_put(dp, 1, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, &msg,
+			     sizeof(msg));
+		known += type >= NVSP_VF_ASSOCIATION && type <= NVSP_UPLINK_STATE;
+	}
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 300), 201);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 1, 300), 201);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused),
+			201 - known);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 1, rx_stats.refused), 201);
+	expect_idle(dp);
+}
+
+/* Completions: of the wrong kind, too short, of another channel; the right one */
+static void rx_completions(struct kunit *test)
+{
+	struct { __le32 type, status, zero[4]; } msg = {
+		.status = cpu_to_le32(NVSP_STATUS_SUCCESS),
+	};
+	struct datapath *dp = datapath_new(test, 2);
+	u32 type, n = 0;
+	u64 id;
+
+	datapath_xmit(dp, datapath_skb(dp, 0, 8000, 1), false);
+	id = datapath_sent(dp, 0)->id;
+	for (type = 0; type <= 200; type++) {
+		msg.type = cpu_to_le32(type);
+		if (type == NVSP_RNDIS_PACKET_COMPLETE)
+			continue;
+		datapath_put(dp, 0, VM_PKT_COMP, 0, id, NULL, 0, &msg,
+			     sizeof(msg));
+		n++;
+	}
+	msg.type = cpu_to_le32(NVSP_RNDIS_PACKET_COMPLETE);
+	datapath_put(dp, 0, VM_PKT_COMP, 0, id, NULL, 0, NULL, 0);
+	datapath_put(dp, 0, VM_PKT_COMP, 0, id | NVSP_XACT_ID, NULL, 0, &msg, 8);
+	datapath_put(dp, 1, VM_PKT_COMP, 0, id, NULL, 0, &msg, 8);
+	datapath_put(dp, 1, VM_PKT_COMP, 0, id | NVSP_XACT_ID, NULL, 0, &msg, 8);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 300), n + 2);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 1, 300), 2);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.strays), n + 2);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 1, done_stats.strays), 2);
+	KUNIT_EXPECT_FALSE(test, netvsc_tx_idle(dp->nv->chans[0]));
+	/* the right one, twice */
+	datapath_put(dp, 0, VM_PKT_COMP, 0, id, NULL, 0, &msg, 8);
+	datapath_put(dp, 0, VM_PKT_COMP, 0, id, NULL, 0, &msg, 8);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 2);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.strays), n + 3);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.packets), 1);
+	datapath_forget(dp);
+	datapath_settle(dp);
+}
+
+/* netpoll takes completions up to the first packet that is none */
+static void rx_netpoll(struct kunit *test)
+{
+	struct nvsp_msg_rndis_complete msg = {
+		.type = cpu_to_le32(NVSP_RNDIS_PACKET_COMPLETE),
+		.status = cpu_to_le32(NVSP_STATUS_SUCCESS),
+	};
+	struct datapath *dp = datapath_new(test, 1);
+	u32 i;
+
+	for (i = 0; i < 3; i++)
+		datapath_xmit(dp, datapath_skb(dp, 0, LEN, i), false);
+	for (i = 0; i < 3; i++) {
+		if (i == 2)
+			put_many(dp, 100, ID, 0);
+		datapath_put(dp, 0, VM_PKT_COMP, 0, datapath_sent(dp, i)->id,
+			     NULL, 0, &msg, sizeof(msg));
+	}
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 0), 0);
+	KUNIT_EXPECT_TRUE(test, dp->scheduled);
+	expect_nothing(dp);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.packets), 2);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 64);
+	/* in the middle of a packet, too */
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, skb_queue_len(&dp->frames), 64);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 37);
+	for (i = 0; i < 100; i++)
+		expect_delivered(dp, LEN, i);
+	expect_ack(dp, ID, NVSP_STATUS_SUCCESS);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.packets), 3);
+	expect_idle(dp);
+	datapath_forget(dp);
+	datapath_settle(dp);
+}
+
+/* Interrupts are on after a poll, or it runs again */
+static void rx_unmask(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+
+	receive(dp, NULL, 0, LEN, 0);
+	KUNIT_EXPECT_FALSE(test, dp->masked[0]);
+	KUNIT_EXPECT_FALSE(test, dp->scheduled);
+	dp->more_came = true;
+	receive(dp, NULL, 0, LEN, 0);
+	KUNIT_EXPECT_TRUE(test, dp->masked[0]);
+	KUNIT_EXPECT_TRUE(test, dp->scheduled);
+	dp->more_came = false;
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 0);
+	KUNIT_EXPECT_FALSE(test, dp->scheduled);
+	/* as many as the budget: not over, whatever else there is */
+	put_many(dp, 64, ID, 0);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 64);
+	KUNIT_EXPECT_TRUE(test, dp->scheduled);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 0);
+	KUNIT_EXPECT_FALSE(test, dp->scheduled);
+	expect_idle(dp);
+}
+
+/* A ring that is never empty, and has nothing: not all the time is spent on it */
+static void rx_empty_polls(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 i, again = 0;
+
+	dp->more_came = true;
+	for (i = 0; i < 50; i++) {
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 0);
+		KUNIT_EXPECT_TRUE(test, dp->scheduled || dp->retry);
+		again += dp->scheduled;
+	}
+	KUNIT_EXPECT_LT(test, again, 20);
+	receive(dp, NULL, 0, LEN, 0);
+	KUNIT_EXPECT_TRUE(test, dp->scheduled);
+	expect_delivered(dp, LEN, 0);
+}
+
+/* Polled by others before it is open, or after it was closed */
+static void rx_closed(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+
+	dp->nv->chans[0]->open = false;
+	dp->nv->chans[0]->chn = NULL;
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 0);
+	KUNIT_EXPECT_FALSE(test, dp->scheduled);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 0), 0);
+}
+
+/* Acknowledgments */
+
+static void put_packets(struct datapath *dp, u32 first, u32 count)
+{
+	u32 i;
+
+	for (i = first; i < first + count; i++)
+		put_many(dp, 1, ID + i, 0);
+}
+
+static void rx_ack_full(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 i, sent;
+
+	dp->ack_error = -EAGAIN;
+	dp->ack_errors = -1;
+	put_packets(dp, 0, 10);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 10);
+	KUNIT_EXPECT_EQ(test, skb_queue_len(&dp->frames), 10);
+	KUNIT_EXPECT_EQ(test, dp->nacks, 0);
+	KUNIT_EXPECT_TRUE(test, dp->retry);
+	KUNIT_EXPECT_FALSE(test, netvsc_rx_idle(dp->nv->chans[0]));
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.comp_busy), 1);
+	/* some fit, then some more */
+	for (i = 0, sent = 0; i < 4; i++) {
+		dp->ack_errors = 0;
+		if (i < 3) {
+			put_packets(dp, 10 + i, 1);
+			dp->ack_errors = -1;
+		}
+		datapath_poll(dp, 0, 64);
+		KUNIT_EXPECT_EQ(test, dp->retry, i < 3 || dp->retry);
+		sent = dp->nacks;
+	}
+	KUNIT_EXPECT_EQ(test, sent, 13);
+	expect_acks(dp, ID, 13, NVSP_STATUS_SUCCESS);
+	expect_idle(dp);
+}
+
+/* As many wait as there are sections, then the driver reads no more */
+static void rx_ack_grow(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 i, sections = 1000, all = 2500;
+
+	dp->nv->sess.rx_sections = sections;
+	dp->ack_error = -EAGAIN;
+	dp->ack_errors = -1;
+	put_packets(dp, 0, all);
+	/* from the middle of the list, so that it wraps when it grows */
+	dp->nv->chans[0]->rx.ack_head = U32_MAX - 100;
+	dp->nv->chans[0]->rx.ack_tail = U32_MAX - 100;
+	for (i = 0; i < 20; i++)
+		datapath_poll(dp, 0, 100);
+	KUNIT_EXPECT_GE(test, dp->nv->chans[0]->rx.ack_size, sections);
+	KUNIT_EXPECT_LE(test, dp->nv->chans[0]->rx.ack_size, 2048);
+	KUNIT_EXPECT_GE(test, skb_queue_len(&dp->frames), sections);
+	KUNIT_EXPECT_LE(test, skb_queue_len(&dp->frames), 2048);
+	KUNIT_EXPECT_EQ(test, dp->nacks, 0);
+	KUNIT_EXPECT_TRUE(test, dp->retry);
+	KUNIT_EXPECT_FALSE(test, dp->scheduled);	/* does not spin */
+	dp->ack_errors = 0;
+	for (i = 0; i < 100 && !list_empty(&dp->in[0]); i++)
+		datapath_poll(dp, 0, 100);
+	KUNIT_EXPECT_EQ(test, skb_queue_len(&dp->frames), all);
+	expect_acks(dp, ID, all, NVSP_STATUS_SUCCESS);
+	expect_idle(dp);
+}
+
+/* With completions behind what cannot be acknowledged: they come through */
+static void rx_ack_batch(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+
+	put_packets(dp, 0, 100);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 64);
+	expect_acks(dp, ID, 64, NVSP_STATUS_SUCCESS);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 36);
+	expect_acks(dp, ID + 64, 36, NVSP_STATUS_SUCCESS);
+	expect_idle(dp);
+}
+
+/* The channel is gone: nothing waits for it */
+static void rx_ack_gone(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+
+	dp->ack_error = -ENODEV;
+	dp->ack_errors = -1;
+	put_packets(dp, 0, 10);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 10);
+	KUNIT_EXPECT_FALSE(test, dp->retry);
+	expect_idle(dp);
+}
+
+/* Memory */
+
+static void rx_no_memory(struct kunit *test)
+{
+	/* pages larger than there are any */
+	struct page_pool_params params = {
+		.order = MAX_PAGE_ORDER + 1,
+		.pool_size = 16,
+		.nid = NUMA_NO_NODE,
+	};
+	struct datapath *dp = datapath_new(test, 1);
+	struct netvsc_rx *rx = &dp->nv->chans[0]->rx;
+	struct page_pool *none = page_pool_create(&params), *pool = rx->pool;
+	u32 i;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(none));
+	rx->pool = none;
+	for (i = 0; i < 10; i++) {
+		receive(dp, NULL, 0, i & 1 ? 9000 : LEN, 0);
+		expect_ack(dp, ID, NVSP_STATUS_SUCCESS);
+	}
+	expect_nothing(dp);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.no_memory), 10);
+	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.packets), 0);
+	rx->pool = pool;
+	page_pool_destroy(none);
+	receive(dp, NULL, 0, 9000, 1);
+	expect_delivered(dp, 9000, 1);
+}
+
+static struct kunit_case rx_cases[] = {
+	KUNIT_CASE(rx_frames),
+	KUNIT_CASE(rx_frames_page),
+	KUNIT_CASE(rx_frames_kept),
+	KUNIT_CASE(rx_frames_room),
+	KUNIT_CASE(rx_runts),
+	KUNIT_CASE_PARAM(rx_csum, csum_gen_params),
+	KUNIT_CASE(rx_ip_csum),
+	KUNIT_CASE(rx_hash),
+	KUNIT_CASE(rx_vlan),
+	KUNIT_CASE(rx_parts),
+	KUNIT_CASE(rx_stats),
+	KUNIT_CASE_PARAM(rx_range, range_gen_params),
+	KUNIT_CASE(rx_types),
+	KUNIT_CASE(rx_head_fields),
+	KUNIT_CASE(rx_head_short),
+	KUNIT_CASE(rx_no_flag),
+	KUNIT_CASE(rx_not_running),
+	KUNIT_CASE(rx_budget),
+	KUNIT_CASE(rx_budget_status),
+	KUNIT_CASE(rx_budget_junk),
+	KUNIT_CASE(rx_ring_types),
+	KUNIT_CASE(rx_inband_types),
+	KUNIT_CASE(rx_completions),
+	KUNIT_CASE(rx_netpoll),
+	KUNIT_CASE(rx_unmask),
+	KUNIT_CASE(rx_empty_polls),
+	KUNIT_CASE(rx_closed),
+	KUNIT_CASE(rx_ack_full),
+	KUNIT_CASE(rx_ack_grow),
+	KUNIT_CASE(rx_ack_batch),
+	KUNIT_CASE(rx_ack_gone),
+	KUNIT_CASE(rx_no_memory),
+	{}
+};
+
+static struct kunit_suite rx_suite = {
+	.name = "hv_netvsc_rx",
+	.test_cases = rx_cases,
+};
+
+kunit_test_suite(rx_suite);
