@@ -876,8 +876,9 @@ void netvsc_tx_stop(struct netvsc *nv)
 		ch = nv->chans[i];
 		txq = netvsc_txq(ch);
 		__netif_tx_lock_bh(txq);
-		if (ch->tx.batch)
-			netvsc_tx_flush(ch);
+		/* what does not fit goes later; nothing else may be under way */
+		if (ch->tx.batch && netvsc_tx_flush(ch) == -EAGAIN)
+			netvsc_tx_retry(ch);
 		ch->tx.running = false;
 		__netif_tx_unlock_bh(txq);
 	}
