@@ -708,10 +708,10 @@ void datapath_settle(struct datapath *dp)
 		KUNIT_EXPECT_TRUE(dp->test, netvsc_tx_idle(dp->nv->chans[i]));
 		KUNIT_EXPECT_FALSE(dp->test, netif_tx_queue_stopped
 				   (netdev_get_tx_queue(dp->ndev, i)));
-		KUNIT_EXPECT_EQ(dp->test, datapath_stat(dp, i, tx_stats.stop_queue),
-				datapath_stat(dp, i, tx_stats.wake_queue));
-		done += datapath_stat(dp, i, done_stats.packets) +
-			datapath_stat(dp, i, tx_stats.dropped);
+		KUNIT_EXPECT_EQ(dp->test, u64_stats_read(&dp->nv->chans[i]->tx_stats.stop_queue),
+				u64_stats_read(&dp->nv->chans[i]->tx_stats.wake_queue));
+		done += u64_stats_read(&dp->nv->chans[i]->done_stats.packets) +
+			u64_stats_read(&dp->nv->chans[i]->tx_stats.dropped);
 		datapath_check_limit(dp, i);
 	}
 	KUNIT_EXPECT_EQ(dp->test, done, dp->accepted);

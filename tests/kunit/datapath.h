@@ -14,7 +14,7 @@
 
 #define DATAPATH_CHANS		4
 #define DATAPATH_RX_SECTION	SZ_128K
-#define DATAPATH_RX_SECTIONS	16
+#define DATAPATH_RX_SECTIONS	2
 #define DATAPATH_TX_SECTION	6144
 #define DATAPATH_TX_SECTIONS	8
 
@@ -164,9 +164,5 @@ void datapath_put(struct datapath *dp, u32 queue, u16 type, u16 flags, u64 id,
 		  const void *rest, u32 rest_len, const void *msg, u32 len);
 /* Its NAPI poll, called once */
 int datapath_poll(struct datapath *dp, u32 queue, int budget);
-
-/* A counter of a channel, as tx_stats.dropped */
-#define datapath_stat(dp, queue, what) \
-	u64_stats_read(&(dp)->nv->chans[queue]->what)
 
 #endif

@@ -193,7 +193,7 @@ static void rx_frames(struct kunit *test)
 	}
 	receive(dp, NULL, 0, LONGEST, 3);
 	expect_delivered(dp, LONGEST, 3);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.packets), n + 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.packets), n + 1);
 	expect_idle(dp);
 }
 
@@ -266,9 +266,9 @@ static void rx_runts(struct kunit *test)
 	expect_ack(dp, ID, NVSP_STATUS_FAILURE);
 	expect_nothing(dp);
 	/* the empty one is no message at all */
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.length_errors),
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.length_errors),
 			ETH_HLEN - 1 + 2);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.refused), 1);
 	receive(dp, NULL, 0, ETH_HLEN, 0);
 	expect_delivered(dp, ETH_HLEN, 0);
 }
@@ -453,9 +453,9 @@ static void rx_stats(struct kunit *test)
 	/* the first byte of every frame is odd: multicast */
 	for (i = 0; i < 4; i++)
 		receive(dp, NULL, 0, LEN + i, i);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.packets), 4);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.bytes), 4 * LEN + 6);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.multicast), 4);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.packets), 4);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.bytes), 4 * LEN + 6);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.multicast), 4);
 }
 
 /* Ranges */
@@ -528,7 +528,7 @@ static void rx_range(struct kunit *test)
 		expect_nothing(dp);
 		expect_ack(dp, ID + place, status);
 	}
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused),
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.refused),
 			range->good ? 0 : 4);
 	expect_idle(dp);
 }
@@ -552,7 +552,7 @@ static void rx_types(struct kunit *test)
 		expect_ack(dp, ID, NVSP_STATUS_FAILURE);
 	}
 	expect_nothing(dp);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused), 199);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.refused), 199);
 	receive(dp, NULL, 0, LEN, 0);
 	expect_delivered(dp, LEN, 0);
 }
@@ -595,7 +595,7 @@ static void rx_head_fields(struct kunit *test)
 			     xfer, 16, &data_msg, sizeof(data_msg));
 		expect_refused(dp);
 	}
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused),
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.refused),
 			ARRAY_SIZE(counts) + ARRAY_SIZE(sets));
 }
 
@@ -654,8 +654,8 @@ static void rx_not_running(struct kunit *test)
 	receive(dp, NULL, 0, LEN, 0);
 	expect_ack(dp, ID, NVSP_STATUS_SUCCESS);
 	expect_nothing(dp);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.early), 1);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.packets), 0);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.early), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.packets), 0);
 	expect_idle(dp);
 }
 
@@ -742,8 +742,8 @@ static void rx_budget_junk(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 64);
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 400 - 6 * 64);
 	expect_acks(dp, ID, 100, NVSP_STATUS_FAILURE);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused), 300);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.strays), 100);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.refused), 300);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.strays), 100);
 	expect_idle(dp);
 }
 
@@ -761,7 +761,7 @@ static void rx_ring_types(struct kunit *test)
 		n += 2;
 	}
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 200), n);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused), n);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.refused), n);
 	KUNIT_EXPECT_EQ(test, dp->nacks, 0);
 	expect_idle(dp);
 }
@@ -782,9 +782,9 @@ static void rx_inband_types(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 300), 201);
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 1, 300), 201);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.refused),
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.refused),
 			201 - known);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 1, rx_stats.refused), 201);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[1]->rx_stats.refused), 201);
 	expect_idle(dp);
 }
 
@@ -815,15 +815,15 @@ static void rx_completions(struct kunit *test)
 	datapath_put(dp, 1, VM_PKT_COMP, 0, id | NVSP_XACT_ID, NULL, 0, &msg, 8);
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 300), n + 2);
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 1, 300), 2);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.strays), n + 2);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 1, done_stats.strays), 2);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.strays), n + 2);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[1]->done_stats.strays), 2);
 	KUNIT_EXPECT_FALSE(test, netvsc_tx_idle(dp->nv->chans[0]));
 	/* the right one, twice */
 	datapath_put(dp, 0, VM_PKT_COMP, 0, id, NULL, 0, &msg, 8);
 	datapath_put(dp, 0, VM_PKT_COMP, 0, id, NULL, 0, &msg, 8);
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 2);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.strays), n + 3);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.packets), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.strays), n + 3);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.packets), 1);
 	datapath_forget(dp);
 	datapath_settle(dp);
 }
@@ -849,7 +849,7 @@ static void rx_netpoll(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 0), 0);
 	KUNIT_EXPECT_TRUE(test, dp->scheduled);
 	expect_nothing(dp);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.packets), 2);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.packets), 2);
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 64);
 	/* in the middle of a packet, too */
@@ -859,7 +859,7 @@ static void rx_netpoll(struct kunit *test)
 	for (i = 0; i < 100; i++)
 		expect_delivered(dp, LEN, i);
 	expect_ack(dp, ID, NVSP_STATUS_SUCCESS);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.packets), 3);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.packets), 3);
 	expect_idle(dp);
 	datapath_forget(dp);
 	datapath_settle(dp);
@@ -942,7 +942,7 @@ static void rx_ack_full(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dp->nacks, 0);
 	KUNIT_EXPECT_TRUE(test, dp->retry);
 	KUNIT_EXPECT_FALSE(test, netvsc_rx_idle(dp->nv->chans[0]));
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.comp_busy), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.comp_busy), 1);
 	/* some fit, then some more */
 	for (i = 0, sent = 0; i < 4; i++) {
 		dp->ack_errors = 0;
@@ -1037,8 +1037,8 @@ static void rx_no_memory(struct kunit *test)
 		expect_ack(dp, ID, NVSP_STATUS_SUCCESS);
 	}
 	expect_nothing(dp);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.no_memory), 10);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, rx_stats.packets), 0);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.no_memory), 10);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.packets), 0);
 	rx->pool = pool;
 	page_pool_destroy(none);
 	receive(dp, NULL, 0, 9000, 1);

@@ -137,8 +137,8 @@ static void tx_wrong_ids(struct kunit *test)
 	datapath_complete(dp, datapath_sent(dp, 0));
 	KUNIT_EXPECT_FALSE(test, datapath_complete_id(dp, 0, id, 1));
 	datapath_poll_end(dp, 0);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.packets), 1);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.bytes), SMALL);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.packets), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.bytes), SMALL);
 	datapath_settle(dp);
 }
 
@@ -155,7 +155,7 @@ static void tx_failed_completion(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, datapath_complete_id(dp, 0, sent->id, 2));
 	datapath_forget(dp);
 	datapath_poll_end(dp, 0);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, done_stats.failed), 4);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.failed), 4);
 	datapath_settle(dp);
 }
 
@@ -171,7 +171,7 @@ static void tx_table(struct kunit *test)
 	send(dp, BIG, i, false);
 	KUNIT_EXPECT_EQ(test, send_refused(dp, BIG, 0), NETDEV_TX_BUSY);
 	KUNIT_EXPECT_EQ(test, send_refused(dp, SMALL, 0), NETDEV_TX_BUSY);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.busy), 2);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.busy), 2);
 	KUNIT_EXPECT_EQ(test, dp->nsent, NETVSC_REQS);
 	KUNIT_EXPECT_TRUE(test, stopped(dp));
 	datapath_complete(dp, datapath_sent(dp, 0));
@@ -191,7 +191,7 @@ static void tx_sections(struct kunit *test)
 	for (round = 0; round < 3; round++) {
 		for (i = 0; i < DATAPATH_TX_SECTIONS; i++)
 			send(dp, SMALL, i, false);
-		KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.send_full),
+		KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.send_full),
 				2 * round);
 		send(dp, SMALL, i++, false);
 		send(dp, SMALL, i++, true);	/* more does not hold it back */
@@ -200,7 +200,7 @@ static void tx_sections(struct kunit *test)
 					i < DATAPATH_TX_SECTIONS);
 			expect_frame(dp, i, 0, SMALL, i);
 		}
-		KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.send_full),
+		KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.send_full),
 				2 * round + 2);
 		datapath_settle(dp);
 	}
@@ -236,7 +236,7 @@ static void tx_no_sections(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, datapath_sent(dp, i)->ranges, 2);
 		expect_frame(dp, i, 0, SMALL + i, i);
 	}
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.send_full), 0);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.send_full), 0);
 	datapath_settle(dp);
 }
 
@@ -355,8 +355,8 @@ static void tx_batch_drop(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, datapath_xmit(dp, bad_skb(dp), false), NETDEV_TX_OK);
 	KUNIT_EXPECT_EQ(test, dp->nsent, 1);
 	expect_frames(dp, 0, 2);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.dropped), 2);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.vlan_error), 2);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.dropped), 2);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.vlan_error), 2);
 	datapath_settle(dp);
 }
 
@@ -379,7 +379,7 @@ static void tx_batch_full(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, stopped(dp));
 	expect_frame(dp, 0, 0, SMALL, 1);
 	expect_frame(dp, 0, 1, SMALL, 2);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.dropped), 0);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.dropped), 0);
 	datapath_settle(dp);
 }
 
@@ -439,7 +439,7 @@ static void tx_hard_error(struct kunit *test)
 	send(dp, BIG, i++, false);
 	send(dp, SMALL, i++, false);
 	KUNIT_EXPECT_EQ(test, dp->nsent, 0);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.dropped), i);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.dropped), i);
 	KUNIT_EXPECT_FALSE(test, stopped(dp));
 	dp->send_errors = 0;
 	for (i = 0; i < 10; i++)
@@ -494,7 +494,7 @@ static void tx_pages_full(struct kunit *test)
 				NETDEV_TX_BUSY);
 	KUNIT_EXPECT_TRUE(test, stopped(dp));
 	KUNIT_EXPECT_TRUE(test, dp->retry);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.busy), 3);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.busy), 3);
 	dp->send_errors = 0;
 	dp->room = 100;
 	datapath_poll_end(dp, 0);
@@ -577,8 +577,8 @@ static void tx_stop_wake(struct kunit *test)
 	dp->room = 21;
 	datapath_poll_end(dp, 0);
 	KUNIT_EXPECT_FALSE(test, stopped(dp));
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.stop_queue), 1);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.wake_queue), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.stop_queue), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.wake_queue), 1);
 	datapath_settle(dp);
 }
 
@@ -620,7 +620,7 @@ static void tx_stop(struct kunit *test)
 	send(dp, SMALL, 3, false);
 	send(dp, BIG, 4, false);
 	KUNIT_EXPECT_EQ(test, dp->nsent, 2);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.dropped), 3);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.dropped), 3);
 	datapath_complete_all(dp);
 	KUNIT_EXPECT_EQ(test, dp->nsent, 2);
 	KUNIT_EXPECT_TRUE(test, stopped(dp));	/* not woken */
@@ -648,7 +648,7 @@ static void tx_stop_full(struct kunit *test)
 	local_bh_enable();
 	KUNIT_EXPECT_TRUE(test, dp->retry);
 	send(dp, SMALL, 2, false);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.dropped), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.dropped), 1);
 	KUNIT_EXPECT_FALSE(test, netvsc_tx_idle(ch));
 	datapath_poll_end(dp, 0);
 	KUNIT_EXPECT_TRUE(test, dp->retry);
@@ -695,7 +695,7 @@ static void tx_release(struct kunit *test)
 	send(dp, SMALL, i, true);
 	send(dp, SMALL, i, true);
 	netvsc_tx_release(dp->nv->chans[0]);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.dropped), 6);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.dropped), 6);
 	KUNIT_EXPECT_FALSE(test, datapath_complete_id(dp, 0, id, 1));
 	datapath_forget(dp);
 	bitmap_zero(dp->nv->bufs->sections, DATAPATH_TX_SECTIONS);
@@ -1115,8 +1115,8 @@ static void tx_too_big(struct kunit *test)
 		add_frag(dp, skb, 0, 6 * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, datapath_xmit(dp, skb, false), NETDEV_TX_OK);
 	KUNIT_EXPECT_EQ(test, dp->nsent, 0);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.dropped), 1);
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.too_big), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.dropped), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.too_big), 1);
 	datapath_settle(dp);
 }
 
@@ -1138,7 +1138,7 @@ static void tx_linearize(struct kunit *test)
 	for (i = 0; i < MAX_SKB_FRAGS; i++)
 		KUNIT_EXPECT_TRUE(test, datapath_filled(frame.data + 100 + i * 1000,
 							1000, i));
-	KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.scattered), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.scattered), 1);
 	datapath_settle(dp);
 }
 
@@ -1226,7 +1226,7 @@ static void tx_others_busy(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, refcount_read(&skb->users), 2);
 		kfree_skb(skb);
 	} else {
-		KUNIT_EXPECT_EQ(test, datapath_stat(dp, 0, tx_stats.dropped), 1);
+		KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.dropped), 1);
 	}
 	KUNIT_EXPECT_EQ(test, refcount_read(&other->users), 1);
 	kfree_skb(other);
