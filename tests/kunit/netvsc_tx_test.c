@@ -988,13 +988,13 @@ static void expect_pages(struct datapath *dp, struct sk_buff *skb)
 	KUNIT_ASSERT_EQ(dp->test, datapath_xmit(dp, skb, false), NETDEV_TX_OK);
 	KUNIT_ASSERT_TRUE(dp->test, datapath_frame(dp, datapath_sent(dp, 0), 0,
 						   &frame));
-	KUNIT_EXPECT_EQ(dp->test, datapath_sent(dp, 0)->ranges, ranges);
-	KUNIT_EXPECT_EQ(dp->test, datapath_sent(dp, 0)->first_len,
+	KUNIT_ASSERT_EQ(dp->test, datapath_sent(dp, 0)->ranges, ranges);
+	KUNIT_ASSERT_EQ(dp->test, datapath_sent(dp, 0)->first_len,
 			frame.head_len);
 	KUNIT_ASSERT_EQ(dp->test, frame.len, len);
-	KUNIT_EXPECT_EQ(dp->test, frame.msg_len, frame.head_len + len);
-	KUNIT_EXPECT_EQ(dp->test, datapath_sent(dp, 0)->len, frame.msg_len);
-	KUNIT_EXPECT_MEMEQ(dp->test, frame.data, bytes, len);
+	KUNIT_ASSERT_EQ(dp->test, frame.msg_len, frame.head_len + len);
+	KUNIT_ASSERT_EQ(dp->test, datapath_sent(dp, 0)->len, frame.msg_len);
+	KUNIT_ASSERT_EQ(dp->test, memcmp(frame.data, bytes, len), 0);
 	datapath_complete(dp, datapath_sent(dp, 0));
 	kunit_kfree(dp->test, bytes);
 }
@@ -1177,9 +1177,9 @@ static void expect_untouched(struct datapath *dp, struct sk_buff *skb, bool clon
 	KUNIT_EXPECT_EQ(dp->test, datapath_xmit(dp, skb, false), NETDEV_TX_OK);
 	KUNIT_EXPECT_EQ(dp->test, other->len, len);
 	KUNIT_EXPECT_EQ(dp->test, other->protocol, protocol);
-	KUNIT_EXPECT_MEMEQ(dp->test, other->data, bytes, len);
+	KUNIT_EXPECT_EQ(dp->test, memcmp(other->data, bytes, len), 0);
 	datapath_complete_all(dp);
-	KUNIT_EXPECT_MEMEQ(dp->test, other->data, bytes, len);
+	KUNIT_EXPECT_EQ(dp->test, memcmp(other->data, bytes, len), 0);
 	KUNIT_EXPECT_EQ(dp->test, refcount_read(&other->users), 1);
 	kfree_skb(other);
 }
