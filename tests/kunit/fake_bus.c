@@ -83,23 +83,6 @@ static void fake_free_ring(struct vmbus_channel *chn)
 	fc->ring = false;
 }
 
-static int fake_open(struct vmbus_channel *chn, void (*cb)(void *), void *ctx)
-{
-	struct fake_chan *fc = fake_chan(chn);
-	int ret = fake_fails(fc->bus, FAKE_OPEN);
-
-	KUNIT_EXPECT_TRUE(fc->bus->test, fc->ring);
-	KUNIT_EXPECT_FALSE(fc->bus->test, fc->open);
-	if (fc->bus->rescinded || fc->rescinded)
-		ret = -ENODEV;
-	if (ret)
-		return ret;
-	fc->open = true;
-	fc->cb = cb;
-	fc->ctx = ctx;
-	return 0;
-}
-
 static void fake_drop_packets(struct fake_chan *fc)
 {
 	struct fake_packet *pkt, *next;
@@ -107,6 +90,45 @@ static void fake_drop_packets(struct fake_chan *fc)
 	list_for_each_entry_safe(pkt, next, &fc->in, node)
 		kfree(pkt);
 	INIT_LIST_HEAD(&fc->in);
+}
+
+static void fake_chan_free(struct fake_chan *fc)
+{
+	fake_drop_packets(fc);
+	kfree(fc->memory);
+	kfree(fc);
+}
+
+/* The subchannels of a session that is over: the bus frees them */
+static void fake_forget_offers(struct fake_bus *bus)
+{
+	u32 i;
+
+	for (i = 0; i < bus->noffered; i++) {
+		KUNIT_EXPECT_FALSE(bus->test, bus->offered[i]->ring);
+		fake_chan_free(bus->offered[i]);
+	}
+	bus->noffered = 0;
+}
+
+static int fake_open(struct vmbus_channel *chn, void (*cb)(void *), void *ctx)
+{
+	struct fake_chan *fc = fake_chan(chn);
+	struct fake_bus *bus = fc->bus;
+	int ret = fake_fails(bus, FAKE_OPEN);
+
+	KUNIT_EXPECT_TRUE(bus->test, fc->ring);
+	KUNIT_EXPECT_FALSE(bus->test, fc->open);
+	if (bus->rescinded || fc->rescinded)
+		ret = -ENODEV;
+	if (ret)
+		return ret;
+	if (fc == bus->primary)
+		fake_forget_offers(bus);
+	fc->open = true;
+	fc->cb = cb;
+	fc->ctx = ctx;
+	return 0;
 }
 
 static int fake_close(struct vmbus_channel *primary)
@@ -130,6 +152,18 @@ static int fake_close(struct vmbus_channel *primary)
 
 /* Memory */
 
+/* What is neither the host's nor lost can go */
+static void fake_forget_shares(struct fake_bus *bus)
+{
+	u32 i, kept = 0;
+
+	for (i = 0; i < bus->nshares; i++)
+		if (bus->shares[i].shared || bus->shares[i].lost)
+			bus->shares[kept++] = bus->shares[i];
+	bus->nshares = kept;
+	memset(&bus->shares[kept], 0, (FAKE_SHARES - kept) * sizeof(bus->shares[0]));
+}
+
 static int fake_share(struct vmbus_channel *chn, void *base, u32 bytes,
 		      struct vmbus_gpadl *gpadl)
 {
@@ -141,6 +175,7 @@ static int fake_share(struct vmbus_channel *chn, void *base, u32 bytes,
 	KUNIT_EXPECT_TRUE(bus->test, fake_chan(chn)->open);
 	if (bus->rescinded)
 		ret = -ENODEV;
+	fake_forget_shares(bus);
 	if (bus->nshares == FAKE_SHARES)
 		ret = -ENOMEM;
 	if (ret) {
@@ -150,7 +185,7 @@ static int fake_share(struct vmbus_channel *chn, void *base, u32 bytes,
 	share = &bus->shares[bus->nshares++];
 	share->base = base;
 	share->bytes = bytes;
-	share->handle = 0xe1e10 + bus->nshares;
+	share->handle = 0xe1e10 + bus->calls[FAKE_SHARE];
 	share->shared = true;
 	gpadl->gpadl_handle = share->handle;
 	gpadl->buffer = base;
@@ -339,12 +374,36 @@ static void fake_answer(struct fake_bus *bus, struct fake_answer *answer,
 	kfree(answer->msg);
 }
 
+/* NAPI that the driver schedules polls outside of the test's thread, where no
+ * stub acts. It finds two rings that are empty, and so touches nothing.
+ */
+static bool fake_make_rings(struct fake_chan *fc)
+{
+	const u32 bytes = sizeof(struct hv_ring_buffer);
+	struct vmbus_channel *chn = &fc->chn;
+
+	fc->memory = kzalloc(2 * bytes, GFP_KERNEL);
+	if (!fc->memory)
+		return false;
+	chn->inbound.ring_buffer = fc->memory;
+	chn->inbound.ring_datasize = HV_HYP_PAGE_SIZE;
+	chn->outbound.ring_buffer = fc->memory + bytes;
+	chn->outbound.ring_datasize = HV_HYP_PAGE_SIZE;
+	spin_lock_init(&chn->inbound.ring_lock);
+	spin_lock_init(&chn->outbound.ring_lock);
+	return true;
+}
+
 static struct fake_chan *fake_chan_new(struct fake_bus *bus, u32 index)
 {
 	struct fake_chan *fc = kzalloc(sizeof(*fc), GFP_KERNEL);
 
 	if (!fc)
 		return NULL;
+	if (!fake_make_rings(fc)) {
+		kfree(fc);
+		return NULL;
+	}
 	fc->bus = bus;
 	fc->index = index;
 	fc->chn.state = CHANNEL_OPEN_STATE;
@@ -510,10 +569,11 @@ static void fake_answer_rndis(struct fake_bus *bus, struct fake_sent *sent,
 	if (le32_to_cpu(ask->hdr.type) != RNDIS_HALT &&
 	    how != FAKE_DONE_STATUS)
 		fake_reply(bus, ask, &reply);
-	if (how != FAKE_DONE_NONE && how != FAKE_DONE_LATE &&
-	    how != FAKE_DONE_LAST)
+	if (how < FAKE_DONE_NONE || how == FAKE_DONE_STATUS)
 		fake_give(bus, &done);
-	if (reply.msg)
+	if (how == FAKE_DONE_MUTE)
+		kfree(reply.msg);
+	else if (reply.msg)
 		fake_answer(bus, &reply, rule);
 	if (how == FAKE_DONE_LATE)
 		fake_hold(bus, &done);
@@ -1039,12 +1099,17 @@ void fake_bus_put_xfer(struct fake_bus *bus, u32 index, u64 id, u16 pageset,
 int fake_bus_poll(struct fake_bus *bus, u32 index, int budget)
 {
 	struct napi_struct *napi = &bus->nv->chans[index]->rx.napi;
+	struct fake_chan *fc = fake_bus_chan(bus, index);
 	int work;
 
+	KUNIT_ASSERT_NOT_NULL(bus->test, fc);
+	while (budget && !fc->polled && !napi_schedule_prep(napi))
+		usleep_range(100, 200);
 	local_bh_disable();
-	napi_schedule_prep(napi);
 	work = napi->poll(napi, budget);
 	local_bh_enable();
+	if (budget)
+		fc->polled = work >= budget;
 	return work;
 }
 
@@ -1148,6 +1213,17 @@ static void fake_expect_nothing_left(struct fake_bus *bus)
 	KUNIT_EXPECT_TRUE(test, list_empty(&bus->nv->requests));
 }
 
+static bool fake_lost_before(const struct fake_bus *bus, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		if (bus->shares[i].lost &&
+		    bus->shares[i].base == bus->shares[n].base)
+			return true;
+	return false;
+}
+
 void fake_bus_end(struct fake_bus *bus)
 {
 	u32 i;
@@ -1163,17 +1239,14 @@ void fake_bus_end(struct fake_bus *bus)
 	free_netdev(bus->ndev);
 
 	for (i = 0; i < bus->nshares; i++)
-		if (bus->shares[i].lost)
+		if (bus->shares[i].lost && !fake_lost_before(bus, i))
 			vfree(bus->shares[i].base);
 	for (i = 0; i < bus->nheld; i++)
 		kfree(bus->held[i].msg);
 	fake_bus_forget(bus);
-	for (i = 0; i < bus->noffered; i++) {
-		fake_drop_packets(bus->offered[i]);
-		kfree(bus->offered[i]);
-	}
-	fake_drop_packets(bus->primary);
-	kfree(bus->primary);
+	for (i = 0; i < bus->noffered; i++)
+		fake_chan_free(bus->offered[i]);
+	fake_chan_free(bus->primary);
 }
 
 static void fake_end_action(void *bus)
@@ -1200,12 +1273,12 @@ struct fake_bus *fake_bus_new(struct kunit *test)
 	bus->ndev->netdev_ops = &fake_netdev_ops;
 	bus->ndev->min_mtu = NETVSC_MTU_MIN;
 	netif_carrier_off(bus->ndev);
-	eth_hw_addr_random(bus->ndev);
 	hv_set_drvdata(&bus->hdev, bus->ndev);
 	dev_set_drvdata(&bus->ndev->dev, bus);
 	bus->nv = netdev_priv(bus->ndev);
 	fake_init_nv(bus);
 	fake_init_host(&bus->host);
+	eth_hw_addr_set(bus->ndev, bus->host.mac);
 	fake_stub_all(test);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, fake_end_action,
 							bus), 0);

@@ -51,6 +51,7 @@ enum fake_how {
 	FAKE_DONE_NONE,	/* never comes, the reply does */
 	FAKE_DONE_LATE,	/* the same, but fake_bus_deliver() */
 	FAKE_DONE_LAST,	/* comes after the reply */
+	FAKE_DONE_MUTE,	/* never comes, and neither does the reply */
 	FAKE_DONE_STATUS, /* has status @value, and there is no reply */
 };
 
@@ -117,6 +118,8 @@ struct fake_sent {
  * @open: is open
  * @rescinded: was taken back
  * @masked: interrupts are masked
+ * @polled: fake_bus_poll() has not come to an end, and owns the NAPI instance
+ * @memory: two empty rings, for those that read outside of the test's thread
  * @in: packets to be read, struct fake_packet
  * @cb: channel callback
  * @ctx: its argument
@@ -129,6 +132,8 @@ struct fake_chan {
 	bool open;
 	bool rescinded;
 	bool masked;
+	bool polled;
+	void *memory;
 	struct list_head in;
 	void (*cb)(void *ctx);
 	void *ctx;
@@ -314,7 +319,8 @@ u32 fake_bus_still_open(const struct fake_bus *bus);
 /*
  * Packets for the driver to read: with a VMBus header of head bytes, of which
  * rest is what lies between descriptor and payload. fake_bus_poll() polls the
- * channel's NAPI in the test's thread.
+ * channel's NAPI in the test's thread, after a poll that the driver has scheduled
+ * elsewhere: that one finds nothing.
  */
 void fake_bus_put(struct fake_bus *bus, u32 index, u16 type, u16 flags, u64 id,
 		  const void *rest, u32 rest_len, const void *msg, u32 len);
