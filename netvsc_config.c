@@ -8,6 +8,7 @@
 #include <linux/ethtool.h>
 #include <linux/rtnetlink.h>
 #include <linux/vmalloc.h>
+#include <kunit/visibility.h>
 #include <net/netdev_queues.h>
 
 #include "netvsc.h"
@@ -17,16 +18,6 @@
 #include "netvsc_vmbus.h"
 #include "nvsp_proto.h"
 #include "rndis_filter.h"
-
-/* What a change takes, beside writing it down */
-#define NETVSC_STEP_CONNECT	BIT(0)	/* make a session */
-#define NETVSC_STEP_DISCONNECT	BIT(1)	/* end the one there is */
-#define NETVSC_STEP_BUFS	BIT(2)	/* other buffers */
-#define NETVSC_STEP_OFFLOADS	BIT(3)
-#define NETVSC_STEP_RSS		BIT(4)
-#define NETVSC_STEP_FILTER	BIT(5)
-#define NETVSC_STEP_PAUSE	BIT(6)	/* stop moving packets */
-#define NETVSC_STEP_RESUME	BIT(7)	/* begin to */
 
 /* Features that the host must be told of */
 #define NETVSC_HOST_FEATURES	NETIF_F_LRO
@@ -117,9 +108,9 @@ void netvsc_rss_default(struct netvsc_rss *rss, u32 channels)
 }
 
 /* 1: may it be at all? Pure. */
-static int netvsc_validate(const struct netvsc *nv,
-			   const struct netvsc_config *want,
-			   struct netlink_ext_ack *extack)
+VISIBLE_IF_KUNIT int netvsc_validate(const struct netvsc *nv,
+				     const struct netvsc_config *want,
+				     struct netlink_ext_ack *extack)
 {
 	u32 i;
 
@@ -173,8 +164,9 @@ static u32 netvsc_diff_session(const struct netvsc *nv,
 }
 
 /* 2: what does it take? Pure. */
-static u32 netvsc_diff(const struct netvsc *nv, const struct netvsc_config *want,
-		       enum netvsc_state target)
+VISIBLE_IF_KUNIT u32 netvsc_diff(const struct netvsc *nv,
+				 const struct netvsc_config *want,
+				 enum netvsc_state target)
 {
 	const struct netvsc_config *old = &nv->cfg;
 	u32 steps = netvsc_diff_session(nv, want, target);

@@ -5,6 +5,16 @@
 
 #include "hyperv_net.h"
 
+/* What a change takes, beside writing it down */
+#define NETVSC_STEP_CONNECT	BIT(0)	/* make a session */
+#define NETVSC_STEP_DISCONNECT	BIT(1)	/* end the one there is */
+#define NETVSC_STEP_BUFS	BIT(2)	/* other buffers */
+#define NETVSC_STEP_OFFLOADS	BIT(3)
+#define NETVSC_STEP_RSS		BIT(4)
+#define NETVSC_STEP_FILTER	BIT(5)
+#define NETVSC_STEP_PAUSE	BIT(6)	/* stop moving packets */
+#define NETVSC_STEP_RESUME	BIT(7)	/* begin to */
+
 int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 		       enum netvsc_state target, struct netlink_ext_ack *extack);
 int netvsc_add_subchannels(struct netvsc *nv);
@@ -18,5 +28,12 @@ u32 netvsc_max_channels(const struct netvsc *nv);
 u32 netvsc_rx_bytes_max(const struct netvsc *nv);
 void netvsc_rss_default(struct netvsc_rss *rss, u32 channels);
 void netvsc_update_carrier(struct netvsc *nv);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+int netvsc_validate(const struct netvsc *nv, const struct netvsc_config *want,
+		    struct netlink_ext_ack *extack);
+u32 netvsc_diff(const struct netvsc *nv, const struct netvsc_config *want,
+		enum netvsc_state target);
+#endif
 
 #endif

@@ -1,0 +1,652 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Configuration: what may be, what a change takes, and that one that fails at
+ * any place leaves the old configuration, or a device that can be opened again.
+ */
+#include <linux/rtnetlink.h>
+#include <linux/unaligned.h>
+
+#include "../../netvsc.h"
+#include "../../netvsc_config.h"
+#include "fake_bus.h"
+
+#define SILENCE_MS	60	/* that a test waits for a host that says nothing */
+#define SMALL		(8 * PAGE_SIZE)
+
+/* 1: what may be */
+
+struct validate_case {
+	const char *name;
+	u32 mtu, channels, rx_bytes, tx_bytes;
+	int ret;
+};
+
+static const struct validate_case validate_cases[] = {
+	{ "right", 1500, 2, SMALL, SMALL, 0 },
+	{ "MTU 0", 0, 2, SMALL, SMALL, -EINVAL },
+	{ "MTU 67", 67, 2, SMALL, SMALL, -EINVAL },
+	{ "MTU 68", 68, 2, SMALL, SMALL, 0 },
+	{ "MTU 65521", 65521, 2, SMALL, SMALL, 0 },
+	{ "MTU 65522", 65522, 2, SMALL, SMALL, -EINVAL },
+	{ "no channel", 1500, 0, SMALL, SMALL, -EINVAL },
+	{ "64 channels", 1500, 64, SMALL, SMALL, 0 },
+	{ "65 channels", 1500, 65, SMALL, SMALL, -EINVAL },
+	{ "channels wild", 1500, U32_MAX, SMALL, SMALL, -EINVAL },
+	{ "no receive buffer", 1500, 2, 0, SMALL, -EINVAL },
+	{ "receive buffer of 31 MiB", 1500, 2, 31 << 20, SMALL, 0 },
+	{ "of a byte more", 1500, 2, (31 << 20) + 1, SMALL, -EINVAL },
+	{ "no send buffer", 1500, 2, SMALL, 0, -EINVAL },
+	{ "send buffer of 15 MiB", 1500, 2, SMALL, 15 << 20, 0 },
+	{ "of one byte more", 1500, 2, SMALL, (15 << 20) + 1, -EINVAL },
+};
+
+KUNIT_ARRAY_PARAM_DESC(validate, validate_cases, name);
+
+static void validate(struct kunit *test)
+{
+	const struct validate_case *param = test->param_value;
+	struct fake_bus *bus = fake_bus_new(test);
+	struct netvsc_config want = bus->nv->cfg;
+
+	want.mtu = param->mtu;
+	want.channels = param->channels;
+	want.rx_bytes = param->rx_bytes;
+	want.tx_bytes = param->tx_bytes;
+	KUNIT_EXPECT_EQ(test, netvsc_validate(bus->nv, &want, NULL), param->ret);
+	/* a refusal changes nothing, and asks the host nothing */
+	if (!param->ret)
+		return;
+	KUNIT_EXPECT_EQ(test, fake_bus_connect(bus), 0);
+	fake_bus_forget(bus);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, NETVSC_RUNNING),
+			param->ret);
+	KUNIT_EXPECT_EQ(test, bus->nv->state, NETVSC_CONNECTED);
+	KUNIT_EXPECT_EQ(test, bus->nsent, 0);
+}
+
+static void validate_rss(struct kunit *test)
+{
+	struct fake_bus *bus = fake_bus_new(test);
+	struct netvsc_config want = bus->nv->cfg;
+	struct netvsc *nv = bus->nv;
+
+	nv->nchans = 2;
+	nv->sess.rss_entries = 128;
+	want.rss.table[127] = NETVSC_CHANNELS_MAX;
+	KUNIT_EXPECT_EQ(test, netvsc_validate(nv, &want, NULL), -EINVAL);
+	want.rss.table[127] = 0;
+	want.rss.table[128] = NETVSC_CHANNELS_MAX;
+	KUNIT_EXPECT_EQ(test, netvsc_validate(nv, &want, NULL), 0);
+	nv->nchans = 0;
+}
+
+/* 2: what a change takes */
+
+enum change { NOTHING, MTU, CHANNELS, RX_BYTES, TX_BYTES, FEATURES, RSS, FILTER };
+
+static void make_change(struct netvsc_config *cfg, enum change change)
+{
+	if (change == MTU)
+		cfg->mtu = cfg->mtu == 1400 ? 1500 : 1400;
+	if (change == CHANNELS)
+		cfg->channels = 3 - cfg->channels;
+	if (change == RX_BYTES)
+		cfg->rx_bytes ^= SMALL;
+	if (change == TX_BYTES)
+		cfg->tx_bytes ^= SMALL;
+	if (change == FEATURES)
+		cfg->features ^= NETIF_F_LRO;
+	if (change == RSS)
+		cfg->rss.table[3] ^= 1;
+	if (change == FILTER)
+		cfg->filter ^= NDIS_FILTER_ALL_MULTICAST;
+}
+
+#define CONNECT		NETVSC_STEP_CONNECT
+#define DISCONNECT	NETVSC_STEP_DISCONNECT
+#define RECONNECT	(CONNECT | DISCONNECT)
+#define BUFS		NETVSC_STEP_BUFS
+#define OFFLOADS	NETVSC_STEP_OFFLOADS
+#define PAUSE		NETVSC_STEP_PAUSE
+#define RESUME		NETVSC_STEP_RESUME
+#define DOWN		NETVSC_DOWN
+#define CONNECTED	NETVSC_CONNECTED
+#define RUNNING		NETVSC_RUNNING
+#define DEAD		NETVSC_DEAD
+
+struct diff_case {
+	enum netvsc_state from;
+	enum netvsc_state to;
+	enum change change;
+	u32 steps;
+	bool no_bufs;
+	bool leaked;
+	bool single;
+};
+
+static const struct diff_case diff_cases[] = {
+	{ DOWN, DOWN, NOTHING, 0 },
+	{ DOWN, CONNECTED, NOTHING, CONNECT },
+	{ DOWN, RUNNING, NOTHING, CONNECT | RESUME },
+	{ DEAD, RUNNING, NOTHING, CONNECT | RESUME },
+	{ DEAD, CONNECTED, NOTHING, CONNECT },
+	{ DEAD, RUNNING, FILTER, CONNECT | RESUME },
+	{ CONNECTED, DOWN, NOTHING, DISCONNECT },
+	{ CONNECTED, CONNECTED, NOTHING, 0 },
+	{ CONNECTED, RUNNING, NOTHING, RESUME },
+	{ RUNNING, DOWN, NOTHING, DISCONNECT | PAUSE },
+	{ RUNNING, CONNECTED, NOTHING, PAUSE },
+	{ RUNNING, RUNNING, NOTHING, 0 },
+	{ CONNECTED, CONNECTED, MTU, RECONNECT },
+	{ RUNNING, RUNNING, MTU, RECONNECT | PAUSE | RESUME },
+	{ RUNNING, CONNECTED, MTU, RECONNECT | PAUSE },
+	{ CONNECTED, RUNNING, MTU, RECONNECT | RESUME },
+	{ CONNECTED, CONNECTED, CHANNELS, RECONNECT },
+	{ RUNNING, RUNNING, CHANNELS, RECONNECT | PAUSE | RESUME },
+	{ CONNECTED, CONNECTED, RX_BYTES, RECONNECT | BUFS },
+	{ RUNNING, RUNNING, TX_BYTES, RECONNECT | BUFS | PAUSE | RESUME },
+	{ DOWN, RUNNING, RX_BYTES, CONNECT | BUFS | RESUME },
+	{ DOWN, CONNECTED, NOTHING, CONNECT | BUFS, .no_bufs = true },
+	{ CONNECTED, CONNECTED, MTU, RECONNECT | BUFS, .leaked = true },
+	{ CONNECTED, CONNECTED, FEATURES, OFFLOADS },
+	{ RUNNING, RUNNING, FEATURES, OFFLOADS },
+	{ CONNECTED, CONNECTED, RSS, NETVSC_STEP_RSS },
+	{ RUNNING, RUNNING, RSS, NETVSC_STEP_RSS },
+	{ RUNNING, RUNNING, RSS, 0, .single = true },
+	{ RUNNING, RUNNING, FILTER, NETVSC_STEP_FILTER },
+	{ CONNECTED, CONNECTED, FILTER, 0 },
+	{ CONNECTED, RUNNING, FILTER, RESUME },
+};
+
+static void diff_desc(const struct diff_case *param, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "state %u to %u, change %u%s",
+		 param->from, param->to, param->change,
+		 param->leaked ? ", leaked" : param->no_bufs ? ", no buffers" :
+		 param->single ? ", single queue" : "");
+}
+
+KUNIT_ARRAY_PARAM(diff, diff_cases, diff_desc);
+
+static void diff(struct kunit *test)
+{
+	const struct diff_case *param = test->param_value;
+	struct fake_bus *bus = fake_bus_new(test);
+	struct netvsc_config want = bus->nv->cfg;
+	struct netvsc *nv = bus->nv;
+	struct netvsc_bufs bufs = {};
+
+	bufs.rx.leaked = param->leaked;
+	nv->state = param->from;
+	nv->nchans = param->single ? 1 : 2;
+	nv->bufs = param->no_bufs ? NULL : &bufs;
+	make_change(&want, param->change);
+	KUNIT_EXPECT_EQ(test, netvsc_diff(nv, &want, param->to), param->steps);
+	nv->state = DOWN;
+	nv->nchans = 0;
+	nv->bufs = NULL;
+}
+
+/* The path itself */
+
+static struct fake_bus *begin(struct kunit *test, enum netvsc_state state,
+			      u32 channels)
+{
+	struct fake_bus *bus = fake_bus_new(test);
+	struct netvsc_config want;
+
+	if (channels > num_online_cpus())
+		kunit_skip(test, "needs %u processors", channels);
+	KUNIT_ASSERT_EQ(test, fake_bus_run(bus, channels), 0);
+	KUNIT_ASSERT_EQ(test, bus->nv->nchans, channels);
+	want = bus->nv->cfg;
+	KUNIT_ASSERT_EQ(test, fake_bus_reconfigure(bus, &want, state), 0);
+	fake_bus_forget(bus);
+	return bus;
+}
+
+/* Is all as it should be in a state with a session, or without? */
+static void check(struct fake_bus *bus, enum netvsc_state state)
+{
+	bool session = state == CONNECTED || state == RUNNING;
+	struct kunit *test = bus->test;
+	struct netvsc *nv = bus->nv;
+	u32 i;
+
+	KUNIT_EXPECT_EQ(test, nv->state, state);
+	KUNIT_EXPECT_EQ(test, bus->primary->open, session);
+	/* a host may refuse the send buffer, and gives it back then */
+	KUNIT_EXPECT_EQ(test, fake_bus_still_shared(bus),
+			session ? 1 + nv->bufs->tx.shared : 0);
+	KUNIT_EXPECT_EQ(test, netif_carrier_ok(nv->ndev), state == RUNNING);
+	KUNIT_EXPECT_EQ(test, netif_tx_queue_stopped(netdev_get_tx_queue(nv->ndev, 0)),
+			state != RUNNING);
+	KUNIT_EXPECT_TRUE(test, list_empty(&nv->xacts));
+	KUNIT_EXPECT_EQ(test, nv->nchans > 0, session);
+	if (session) {
+		KUNIT_EXPECT_EQ(test, nv->nchans, nv->cfg.channels);
+		KUNIT_EXPECT_EQ(test, nv->ndev->real_num_tx_queues, nv->nchans);
+		KUNIT_EXPECT_EQ(test, nv->ndev->mtu, nv->cfg.mtu);
+		KUNIT_EXPECT_EQ(test, nv->bufs->rx.bytes,
+				PAGE_ALIGN(nv->cfg.rx_bytes));
+		KUNIT_EXPECT_EQ(test, nv->bufs->tx.bytes,
+				PAGE_ALIGN(nv->cfg.tx_bytes));
+	}
+	for (i = 0; i < nv->nchans_made; i++) {
+		KUNIT_EXPECT_EQ(test, !!nv->chans[i]->tx.reqs,
+				i < nv->nchans || nv->chans[i]->open);
+		KUNIT_EXPECT_EQ(test, nv->chans[i]->rx.enabled, i < nv->nchans);
+		KUNIT_EXPECT_EQ(test, nv->chans[i]->tx.running,
+				i < nv->nchans && state == RUNNING);
+	}
+}
+
+/* But for channels: a host may grant fewer at any time */
+static void expect_config(struct fake_bus *bus, const struct netvsc_config *want)
+{
+	const struct netvsc_config *cfg = &bus->nv->cfg;
+	struct kunit *test = bus->test;
+
+	KUNIT_EXPECT_EQ(test, cfg->mtu, want->mtu);
+	KUNIT_EXPECT_LE(test, cfg->channels, want->channels);
+	KUNIT_EXPECT_EQ(test, cfg->rx_bytes, want->rx_bytes);
+	KUNIT_EXPECT_EQ(test, cfg->tx_bytes, want->tx_bytes);
+	KUNIT_EXPECT_EQ(test, cfg->filter, want->filter);
+}
+
+static void states(struct kunit *test)
+{
+	static const enum netvsc_state path[] = {
+		RUNNING, RUNNING, CONNECTED, CONNECTED, DOWN, DOWN, CONNECTED,
+		DOWN, RUNNING, DOWN, RUNNING, CONNECTED, RUNNING,
+	};
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(path); i++) {
+		KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, path[i]), 0);
+		check(bus, path[i]);
+		expect_config(bus, &want);
+	}
+}
+
+static void changes(struct kunit *test)
+{
+	static const enum netvsc_state states[] = { CONNECTED, RUNNING };
+	struct fake_bus *bus = begin(test, CONNECTED, 2);
+	struct netvsc_config want;
+	int i, change;
+
+	for (i = 0; i < ARRAY_SIZE(states); i++) {
+		for (change = NOTHING; change <= FILTER; change++) {
+			want = bus->nv->cfg;
+			make_change(&want, change);
+			KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want,
+								   states[i]), 0);
+			check(bus, states[i]);
+			expect_config(bus, &want);
+			KUNIT_EXPECT_EQ(test, bus->nv->cfg.channels, want.channels);
+			if (change == CHANNELS) {
+				make_change(&want, change);
+				KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want,
+									   states[i]),
+						0);
+				KUNIT_EXPECT_EQ(test, bus->nv->nchans, 2);
+			}
+		}
+	}
+}
+
+static void what_does_not_change_asks_nothing(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, bus->nsent, 0);
+}
+
+static void open_and_stop_tell_the_filter(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, CONNECTED, 1);
+	struct netvsc_config want = bus->nv->cfg;
+	struct fake_sent *sent;
+
+	want.filter = 0x20;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, CONNECTED), 0);
+	KUNIT_EXPECT_EQ(test, bus->nsent, 2);
+	sent = fake_bus_sent(bus, OID_PACKET_FILTER, 0);
+	KUNIT_ASSERT_NOT_NULL(test, sent);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(sent->data + 28), 0x20);
+	sent = fake_bus_sent(bus, OID_PACKET_FILTER, 1);
+	KUNIT_ASSERT_NOT_NULL(test, sent);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(sent->data + 28), 0);
+}
+
+/* Nobody is told that the interface is up if the host refuses the filter */
+static void filter_refused(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, CONNECTED, 1);
+	struct netvsc_config old = bus->nv->cfg, want = old;
+
+	want.filter = 0x20;
+	fake_bus_rule(bus, OID_PACKET_FILTER, FAKE_STATUS, RNDIS_STATUS_FAILURE);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), -EIO);
+	check(bus, CONNECTED);
+	expect_config(bus, &old);
+	fake_bus_no_rules(bus);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &old, RUNNING), 0);
+	fake_bus_rule(bus, OID_PACKET_FILTER, FAKE_STATUS, RNDIS_STATUS_FAILURE);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), -EIO);
+	check(bus, RUNNING);
+	expect_config(bus, &old);
+	/* but stopping always succeeds */
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &old, CONNECTED), 0);
+	check(bus, CONNECTED);
+}
+
+static void rss_refused(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 2);
+	struct netvsc_config old = bus->nv->cfg, want = old;
+	const struct netvsc_rss *rss = &bus->nv->cfg.rss;
+	u8 *table;
+
+	make_change(&want, RSS);
+	/* disabling, then what is wanted; the way back is taken */
+	fake_bus_rule(bus, OID_RSS_PARAMS, FAKE_STATUS,
+		      RNDIS_STATUS_FAILURE)->times = 2;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), -EINVAL);
+	check(bus, RUNNING);
+	KUNIT_EXPECT_MEMEQ(test, rss, &old.rss, sizeof(*rss));
+	KUNIT_ASSERT_EQ(test, fake_bus_count(bus, OID_RSS_PARAMS), 4);
+	table = fake_bus_sent(bus, OID_RSS_PARAMS, 3)->data + 28 + 40;
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(table + 4 * 3),
+			old.rss.table[3]);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_MEMEQ(test, rss, &want.rss, sizeof(*rss));
+}
+
+/* The table names no channel that there is not, whatever the host grants */
+static void rss_follows_channels(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 2);
+	struct netvsc_config want = bus->nv->cfg;
+	struct netvsc *nv = bus->nv;
+	u32 i, n;
+
+	for (n = 0; n < 3; n++) {
+		bus->host.grant = n & 1;
+		want.mtu ^= 4;
+		want.channels = 2;
+		KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+		KUNIT_EXPECT_EQ(test, nv->nchans, 1 + (n & 1));
+		check(bus, RUNNING);
+		for (i = 0; i < NETVSC_RSS_TABLE_MAX; i++)
+			KUNIT_EXPECT_LT(test, nv->cfg.rss.table[i], nv->nchans);
+	}
+}
+
+static void host_lowers_the_mtu(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+
+	bus->host.frame_max = 1600;
+	want.mtu = 9000;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, bus->nv->cfg.mtu, 1600);
+	KUNIT_EXPECT_EQ(test, bus->nv->ndev->mtu, 1600);
+	check(bus, RUNNING);
+}
+
+static void more_channels_after_probe(struct kunit *test)
+{
+	struct fake_bus *bus = fake_bus_new(test);
+	struct netvsc *nv = bus->nv;
+	u32 n;
+
+	KUNIT_ASSERT_EQ(test, fake_bus_connect(bus), 0);
+	KUNIT_EXPECT_EQ(test, nv->nchans, 1);
+	KUNIT_EXPECT_EQ(test, nv->cfg.channels, num_online_cpus());
+	n = nv->cfg.channels;
+	bus->host.grant = 0;
+	KUNIT_EXPECT_EQ(test, fake_bus_grow(bus), 0);
+	KUNIT_EXPECT_EQ(test, nv->nchans, 1);
+	check(bus, CONNECTED);
+	bus->host.grant = 63;
+	nv->cfg.channels = n;
+	KUNIT_EXPECT_EQ(test, fake_bus_grow(bus), 0);
+	KUNIT_EXPECT_EQ(test, nv->nchans, n);
+	check(bus, CONNECTED);
+}
+
+/* Connecting for the first time fails at each place in turn */
+static void probe_fails(struct kunit *test)
+{
+	struct fake_bus *bus;
+	u32 n;
+
+	for (n = 1; n < 100; n++) {
+		bus = fake_bus_new(test);
+		bus->all_fail_at = n;
+		bus->all_fail_errno = EIO;
+		bus->all_fail_times = 1;
+		if (!fake_bus_connect(bus))
+			break;
+		KUNIT_EXPECT_EQ(test, bus->nv->state, DOWN);
+		KUNIT_EXPECT_EQ(test, fake_bus_still_shared(bus), 0);
+		KUNIT_EXPECT_EQ(test, fake_bus_still_open(bus), 0);
+		fake_bus_end(bus);
+	}
+	KUNIT_EXPECT_GT(test, n, 15);
+	KUNIT_EXPECT_GT(test, n, bus->all_calls);
+}
+
+/* A change that fails at each place in turn */
+
+enum fault { CALL, SILENCE, REFUSAL, FOR_GOOD };
+
+struct fault_case {
+	const char *name;
+	enum netvsc_state state;
+	enum change change;
+	enum fault fault;
+};
+
+static const struct fault_case fault_cases[] = {
+	{ "MTU, connected, call", CONNECTED, MTU, CALL },
+	{ "MTU, running, call", RUNNING, MTU, CALL },
+	{ "MTU, running, silence", RUNNING, MTU, SILENCE },
+	{ "MTU, running, refusal", RUNNING, MTU, REFUSAL },
+	{ "MTU, running, for good", RUNNING, MTU, FOR_GOOD },
+	{ "channels, connected, call", CONNECTED, CHANNELS, CALL },
+	{ "channels, running, call", RUNNING, CHANNELS, CALL },
+	{ "channels, running, silence", RUNNING, CHANNELS, SILENCE },
+	{ "channels, running, refusal", RUNNING, CHANNELS, REFUSAL },
+	{ "channels, running, for good", RUNNING, CHANNELS, FOR_GOOD },
+	{ "buffers, running, call", RUNNING, RX_BYTES, CALL },
+	{ "buffers, running, for good", RUNNING, RX_BYTES, FOR_GOOD },
+};
+
+KUNIT_ARRAY_PARAM_DESC(fault, fault_cases, name);
+
+static void inject(struct fake_bus *bus, enum fault fault, u32 n)
+{
+	struct fake_rule *rule;
+
+	if (fault == CALL || fault == FOR_GOOD) {
+		bus->all_fail_at = bus->all_calls + n;
+		bus->all_fail_errno = EIO;
+		bus->all_fail_times = fault == CALL;
+		return;
+	}
+	rule = fake_bus_rule(bus, FAKE_ANY,
+			     fault == SILENCE ? FAKE_NONE : FAKE_STATUS,
+			     NVSP_STATUS_FAILURE);
+	rule->skip = n - 1;
+	rule->times = 1;
+}
+
+/* Was there anything to fail? */
+static bool injected(const struct fake_bus *bus, enum fault fault)
+{
+	if (fault == CALL || fault == FOR_GOOD)
+		return bus->all_calls >= bus->all_fail_at;
+	return bus->rules[0].used;
+}
+
+static void fail_once(struct fake_bus *bus, const struct fault_case *param,
+		      const struct netvsc_config *want)
+{
+	const struct netvsc_config old = bus->nv->cfg;
+	struct kunit *test = bus->test;
+	int ret;
+
+	ret = fake_bus_reconfigure(bus, want, param->state);
+	if (ret && param->fault == FOR_GOOD) {
+		if (bus->nv->state == DEAD) {
+			check(bus, DEAD);
+			/* the filter and all else is known still */
+			KUNIT_EXPECT_EQ(test, bus->nv->cfg.mtu, old.mtu);
+			return;
+		}
+	}
+	/* one fault is never the end */
+	check(bus, param->state);
+	expect_config(bus, ret ? &old : want);
+}
+
+static void fault(struct kunit *test)
+{
+	const struct fault_case *param = test->param_value;
+	struct fake_bus *bus = begin(test, param->state, 2);
+	struct netvsc_config base = bus->nv->cfg, want;
+	u32 n, step = param->fault == FOR_GOOD ? 3 : 1;
+	bool hit = true;
+
+	for (n = 1; hit && n < 120; n += step) {
+		want = base;
+		make_change(&want, param->change);
+		bus->nv->timeout_ms = param->fault == SILENCE ? SILENCE_MS : 5000;
+		inject(bus, param->fault, n);
+		fail_once(bus, param, &want);
+		hit = injected(bus, param->fault);
+		fake_bus_no_rules(bus);
+		bus->nv->timeout_ms = 5000;
+		/* whatever has happened, the next change works */
+		want = base;
+		want.tx_bytes ^= SMALL;
+		KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want,
+							   param->state), 0);
+		check(bus, param->state);
+		expect_config(bus, &want);
+		KUNIT_EXPECT_EQ(test, bus->nv->nchans, want.channels);
+		base = bus->nv->cfg;
+		fake_bus_forget(bus);
+	}
+	KUNIT_EXPECT_FALSE(test, hit);
+	KUNIT_EXPECT_GT(test, n, 15);
+	fake_bus_end(bus);
+}
+
+static void rescind(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 2);
+	struct netvsc_config want = bus->nv->cfg;
+	unsigned long begun = jiffies;
+
+	bus->nv->timeout_ms = 60000;
+	bus->undrained = true;
+	fake_bus_rule(bus, OID_PACKET_FILTER, FAKE_RESCIND, 0);
+	want.mtu = 1400;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), -ENODEV);
+	KUNIT_EXPECT_LT(test, jiffies - begun, 10 * HZ);
+	check(bus, DEAD);
+	KUNIT_EXPECT_EQ(test, bus->nv->cfg.mtu, ETH_DATA_LEN);
+}
+
+/* A ring that never gets empty does not hold up a change for good */
+static void rings_are_never_empty(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+	unsigned long begun = jiffies;
+
+	bus->undrained = true;
+	bus->nv->timeout_ms = 2000;
+	want.mtu = 1400;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_GE(test, jiffies - begun, msecs_to_jiffies(450));
+	check(bus, RUNNING);
+	bus->undrained = false;
+}
+
+static void dead_can_be_opened(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config old = bus->nv->cfg, want = old;
+
+	want.mtu = 1400;
+	bus->fail_at[FAKE_OPEN] = 1;
+	bus->fail_errno[FAKE_OPEN] = EAGAIN;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), -EAGAIN);
+	check(bus, DEAD);
+	expect_config(bus, &old);
+	/* not yet */
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &old, RUNNING), -EAGAIN);
+	check(bus, DEAD);
+	fake_bus_no_rules(bus);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &old, RUNNING), 0);
+	check(bus, RUNNING);
+	expect_config(bus, &old);
+}
+
+/* What the host did not give back is replaced at the next chance */
+static void memory_that_is_lost_is_replaced(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+	void *lost = bus->nv->bufs->rx.base;
+
+	want.mtu = 1400;
+	fake_bus_fail(bus, FAKE_UNSHARE, 1, EIO);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	check(bus, RUNNING);
+	want.mtu = 1500;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	check(bus, RUNNING);
+	KUNIT_EXPECT_PTR_NE(test, bus->nv->bufs->rx.base, lost);
+}
+
+static struct kunit_case config_cases[] = {
+	KUNIT_CASE_PARAM(validate, validate_gen_params),
+	KUNIT_CASE(validate_rss),
+	KUNIT_CASE_PARAM(diff, diff_gen_params),
+	KUNIT_CASE(states),
+	KUNIT_CASE(changes),
+	KUNIT_CASE(what_does_not_change_asks_nothing),
+	KUNIT_CASE(open_and_stop_tell_the_filter),
+	KUNIT_CASE(filter_refused),
+	KUNIT_CASE(rss_refused),
+	KUNIT_CASE(rss_follows_channels),
+	KUNIT_CASE(host_lowers_the_mtu),
+	KUNIT_CASE(more_channels_after_probe),
+	KUNIT_CASE_SLOW(probe_fails),
+	KUNIT_CASE_PARAM_ATTR(fault, fault_gen_params,
+			      {.speed = KUNIT_SPEED_SLOW}),
+	KUNIT_CASE(rescind),
+	KUNIT_CASE(rings_are_never_empty),
+	KUNIT_CASE(dead_can_be_opened),
+	KUNIT_CASE(memory_that_is_lost_is_replaced),
+	{}
+};
+
+static struct kunit_suite config_suite = {
+	.name = "hv_netvsc_config",
+	.test_cases = config_cases,
+};
+
+kunit_test_suite(config_suite);
