@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 
-from common import usage
+from common import note, usage
 from progress import Progress
 
 COLD_BYTES = 6 << 30
@@ -105,7 +105,16 @@ def _remove_unused(what):
 @contextlib.contextmanager
 def _locked(name, flags=fcntl.LOCK_EX):
     with open(os.path.join(directory(), f".lock-{name}"), "w") as f:
-        fcntl.flock(f, flags)
+        waiting = 0
+        while True:
+            try:
+                fcntl.flock(f, flags | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if waiting % 200 == 10:
+                    note(f"tests/run: another run has {name}: waiting for it")
+                waiting += 1
+                time.sleep(0.1)
         yield
 
 
