@@ -1074,7 +1074,7 @@ static struct kunit_case rx_cases[] = {
 	KUNIT_CASE(rx_empty_polls),
 	KUNIT_CASE(rx_closed),
 	KUNIT_CASE(rx_ack_full),
-	KUNIT_CASE(rx_ack_grow),
+	KUNIT_CASE_SLOW(rx_ack_grow),
 	KUNIT_CASE(rx_ack_batch),
 	KUNIT_CASE(rx_ack_gone),
 	KUNIT_CASE(rx_no_memory),

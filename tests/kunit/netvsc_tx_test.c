@@ -357,6 +357,7 @@ static void tx_batch_drop(struct kunit *test)
 	expect_frames(dp, 0, 2);
 	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.dropped), 2);
 	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.vlan_error), 2);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.stop_queue), 0);
 	datapath_settle(dp);
 }
 
@@ -593,6 +594,7 @@ static void tx_wake_contended(struct kunit *test)
 	dp->room = 100;
 	KUNIT_EXPECT_TRUE(test, stopped(dp));
 	local_bh_disable();
+	timer_delete(&dp->nv->chans[0]->rx.retry);
 	__netif_tx_lock(txq, smp_processor_id());
 	netvsc_tx_complete(dp->nv->chans[0], datapath_sent(dp, 0)->id, 1, 64);
 	netvsc_tx_poll_end(dp->nv->chans[0]);
