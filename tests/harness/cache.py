@@ -103,14 +103,16 @@ def _remove_unused(what):
 
 
 @contextlib.contextmanager
-def _locked(name, flags=fcntl.LOCK_EX):
+def _locked(name, wait=True):
     with open(os.path.join(directory(), f".lock-{name}"), "w") as f:
         waiting = 0
         while True:
             try:
-                fcntl.flock(f, flags | fcntl.LOCK_NB)
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
+                if not wait:
+                    raise
                 if waiting % 200 == 10:
                     note(f"tests/run: another run has {name}: waiting for it")
                 waiting += 1
@@ -132,7 +134,7 @@ def sweep():
     for path in glob.glob(os.path.join(directory(), ".tmp-*")):
         what = os.path.basename(path)[len(".tmp-") :].rsplit("-", 1)[0]
         try:
-            with _locked(what, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with _locked(what, wait=False):
                 shutil.rmtree(path, ignore_errors=True)
         except BlockingIOError:
             continue
