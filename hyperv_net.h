@@ -189,7 +189,7 @@ struct nvsp_session {
  * @bytes: its size, whole pages
  * @gpadl: its handle while shared
  * @shared: the host may have it
- * @leaked: taking it back failed: never free it
+ * @leaked: taking it back failed: never free it, nor use it again
  */
 struct netvsc_mem {
 	void *base;
@@ -420,9 +420,9 @@ struct netvsc_rx {
  * @done_stats: written by NAPI
  * @rx_stats: written by NAPI
  *
- * Born at the first use of the queue, on its NUMA node; dies after
- * unregister_netdev(), so that counters never go back. What @tx and @rx point
- * to lives from connect to disconnect.
+ * Born at the first use of the queue, before the host has said which processor
+ * it is for; dies after unregister_netdev(), so that counters never go back.
+ * What @tx and @rx point to lives from connect to disconnect.
  */
 struct netvsc_chan {
 	struct netvsc *nv;

@@ -158,8 +158,6 @@ static u32 netvsc_diff_session(const struct netvsc *nv,
 	if (!nv->bufs || nv->cfg.rx_bytes != want->rx_bytes ||
 	    nv->cfg.tx_bytes != want->tx_bytes)
 		steps |= NETVSC_STEP_BUFS;
-	if (nv->bufs && (nv->bufs->rx.leaked || nv->bufs->tx.leaked))
-		steps |= NETVSC_STEP_BUFS;
 	return steps;
 }
 
@@ -193,6 +191,16 @@ static void netvsc_mem_free(struct netvsc_mem *mem)
 {
 	if (!mem->leaked)
 		vfree(mem->base);
+}
+
+/* The host may still have the memory: lose it, and take other */
+static int netvsc_mem_renew(struct netvsc_mem *mem)
+{
+	if (!mem->leaked)
+		return 0;
+	mem->base = vzalloc(mem->bytes);
+	mem->leaked = !mem->base;
+	return mem->base ? 0 : -ENOMEM;
 }
 
 static void netvsc_bufs_free(struct netvsc_bufs *bufs)
@@ -506,6 +514,8 @@ static int netvsc_connect(struct netvsc *nv, bool all)
 {
 	int ret;
 
+	if (netvsc_mem_renew(&nv->bufs->rx) || netvsc_mem_renew(&nv->bufs->tx))
+		return -ENOMEM;
 	memset(&nv->sess, 0, sizeof(nv->sess));
 	bitmap_zero(nv->bufs->sections,
 		    nv->bufs->tx.bytes / NETVSC_TX_SECTION_MIN);
