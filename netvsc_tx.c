@@ -88,10 +88,10 @@ static u32 netvsc_free_count(const struct netvsc_free *ring)
  */
 bool netvsc_tx_idle(const struct netvsc_chan *ch)
 {
-	u32 held = ch->tx.batch || ch->tx.spare;
+	u32 held = !!READ_ONCE(ch->tx.spare);
 
-	return netvsc_free_count(&ch->tx.free_reqs) + held == NETVSC_REQS &&
-	       !ch->tx.batch;
+	return !READ_ONCE(ch->tx.batch) &&
+	       netvsc_free_count(&ch->tx.free_reqs) + held == NETVSC_REQS;
 }
 
 static struct netvsc_req *netvsc_req_get(struct netvsc_tx *tx)
@@ -442,8 +442,8 @@ static void netvsc_tx_flow(struct netvsc_chan *ch, struct netdev_queue *txq,
 		netvsc_tx_count(ch, &ch->tx_stats.stop_queue);
 		smp_mb();	/* pairs with that of netvsc_tx_poll_end() */
 	}
-	if (ch->tx.batch)
-		netvsc_tx_flush(ch);
+	if (ch->tx.batch && netvsc_tx_flush(ch) == -EAGAIN)
+		netvsc_tx_retry(ch);
 	if (!netif_carrier_ok(ch->nv->ndev))
 		return;		/* the link wakes it */
 	if (!ch->tx.batch && netvsc_tx_room(ch, NETVSC_ROOM_WAKE)) {
