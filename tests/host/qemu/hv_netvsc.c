@@ -47,6 +47,13 @@ void nic_fail(HvNic *nic)
     }
 }
 
+void nic_wake(HvNic *nic)
+{
+    for (unsigned i = 0; i < nic->queues; i++) {
+        hv_chan_wake(&nic->parent_obj.chan[i]);
+    }
+}
+
 void nic_complete(HvChan *chan, uint64_t tid, uint32_t type, uint8_t *msg,
                   uint32_t len)
 {
@@ -256,15 +263,20 @@ static void nvsp_subchannel(HvNic *nic, HvChan *chan, HvPacket *pkt)
 
 static void nvsp_rndis(HvNic *nic, HvChan *chan, HvPacket *pkt)
 {
+    bool data = !ldl_le_p(pkt->payload + 4);
+    uint32_t section = ldl_le_p(pkt->payload + 8);
+    uint32_t status = tx_packet(chan, pkt);
+    uint64_t horizon = hv_chan_horizon(chan);
     uint8_t m[40] = { 0 };
-    uint64_t horizon;
 
-    stl_le_p(m + 4, tx_packet(chan, pkt));
-    horizon = hv_chan_horizon(chan);
+    if (data && pkt->wants_completion && hold_completion(chan, pkt, status)) {
+        return;
+    }
+    stl_le_p(m + 4, status);
     if (pkt->wants_completion) {
         nic_complete(chan, pkt->tid, NVSP_RNDIS_COMPLETE, m, 8);
     }
-    tx_published(chan, pkt, horizon);
+    tx_published(chan, section, horizon);
     rndis_flush(nic);
 }
 
@@ -453,6 +465,11 @@ static void chan_work(HvChan *chan)
         send_table(nic);
         rndis_flush(nic);
     }
+    hold_flush(chan);
+    if (nic->hold_rings) {
+        rx_resume(nic);
+        return;
+    }
     hv_chan_begin(chan);
     while (budget && !tx_blocked(nic) && hv_chan_room(chan, NIC_ANSWER_ROOM) &&
            hv_chan_peek(chan, &pkt)) {
@@ -506,6 +523,7 @@ static void chan_opened(HvChan *chan)
 
     hv_wirelog("channel %u opened", chan->index);
     tx_chan_opened(chan);
+    greet_opened(chan);
     if (chan->index && nic->parent_obj.chan[0].broken) {
         hv_chan_break(chan);
     } else if (chan->index) {
@@ -542,6 +560,7 @@ static void chan_closed(HvChan *chan, bool by_guest)
 
     hv_wirelog("channel %u closed", chan->index);
     rx_chan_closed(chan, judge);
+    hold_closed(chan);
     if (chan->index) {
         /* its sections are free for what waits on other channels */
         hv_chan_wake(&nic->parent_obj.chan[0]);
@@ -552,6 +571,7 @@ static void chan_closed(HvChan *chan, bool by_guest)
     }
     for (unsigned i = 1; i < nic->queues; i++) {
         rx_chan_closed(&nic->parent_obj.chan[i], judge);
+        hold_closed(&nic->parent_obj.chan[i]);
     }
     session_reset(nic);
     if (!by_guest) {            /* the machine or the bus starts anew */
@@ -606,6 +626,7 @@ static void visit_chan(Visitor *v, HvNic *nic, unsigned i)
     visit_number(v, "rx-bytes", nc->count.rx_bytes);
     visit_number(v, "rx-messages", nc->count.rx_messages);
     visit_number(v, "rx-sections-in-use", nc->rx_sections);
+    visit_number(v, "tx-held", g_queue_get_length(&nc->held));
     visit_number(v, "completions-sent", nc->count.completions_sent);
     visit_number(v, "completions-received", nc->count.completions_received);
     visit_number(v, "doorbells", chan->count.doorbells);
@@ -683,14 +704,6 @@ static void set_speed(Object *obj, Visitor *v, const char *name, void *opaque,
     }
 }
 
-/* As if the guest had rung every doorbell, for one that cannot. */
-static void kick(HvNic *nic)
-{
-    for (unsigned i = 0; i < nic->queues; i++) {
-        hv_chan_wake(&nic->parent_obj.chan[i]);
-    }
-}
-
 static void nic_do(Object *obj, const char *text, Error **errp)
 {
     if (g_str_has_prefix(text, "generate ")) {
@@ -698,9 +711,10 @@ static void nic_do(Object *obj, const char *text, Error **errp)
     } else if (g_str_has_prefix(text, "meter ")) {
         HV_NETVSC(obj)->meter = (NicMeter){ .size = atoi(text + strlen("meter ")) };
     } else if (!strcmp(text, "kick")) {
-        kick(HV_NETVSC(obj));
-    } else {
-        error_setg(errp, "unknown command '%s': generate, meter or kick", text);
+        nic_wake(HV_NETVSC(obj));
+    } else if (!hold_do(HV_NETVSC(obj), text, errp)) {
+        error_setg(errp, "unknown command '%s': generate, meter, kick, txhold, ringhold, "
+                   "greet or batch", text);
     }
 }
 
@@ -760,6 +774,7 @@ static void nic_realize(DeviceState *qdev, Error **errp)
                                                           g_int64_equal, g_free,
                                                           g_free);
     }
+    hold_init(nic);
     g_queue_init(&nic->control);
     nic->flush_bh = qemu_bh_new(rx_flush_all, nic);
     nic->scratch = g_malloc(NIC_MESSAGE_MAX);

@@ -45,6 +45,7 @@ typedef struct NicChan {
     unsigned npending;
     GHashTable *outstanding;            /* transaction id -> NicRxPacket */
     uint32_t rx_sections;               /* receive sections the guest holds */
+    GQueue held;                        /* see hv_hold.c */
     /* Positions in the ring from which data breaks a promise, UINT64_MAX = none:
      * the packet filter is 0, the data path is the VF. */
     uint64_t down_from, vf_from;
@@ -107,6 +108,9 @@ struct HvNic {
     uint32_t speed;                     /* Mbit/s */
     bool can_csum, can_lso, can_rss, full_ranges;
     bool link;
+    bool hold_sends, hold_rings;        /* see hv_hold.c */
+    unsigned greeting;                  /* frames that wait for the packet filter */
+    unsigned batch;                     /* most frames in a packet for the guest */
     uint32_t nvsp_max;
 
     NICState *nic;
@@ -157,6 +161,8 @@ static inline uint32_t nic_message_size(const HvNic *nic)
 /* hv_netvsc.c */
 /* nic_fail: the guest broke the protocol for good; stop listening to it. */
 void nic_fail(HvNic *nic);
+/* nic_wake: look at all rings, as if the guest had rung every doorbell. */
+void nic_wake(HvNic *nic);
 /* nic_complete: answer a request with an NVSP message of @len bytes. */
 void nic_complete(HvChan *chan, uint64_t tid, uint32_t type, uint8_t *msg,
                   uint32_t len);
@@ -181,9 +187,9 @@ void tx_filter_set(HvNic *nic, uint32_t filter);
 void tx_path_set(HvNic *nic, bool vf);
 /* tx_chan_opened: what was set before @chan was opened holds for it too. */
 void tx_chan_opened(HvChan *chan);
-/* tx_published: packets before @horizon were written before the completion of
- * @pkt could be seen. */
-void tx_published(HvChan *chan, HvPacket *pkt, uint64_t horizon);
+/* tx_published: packets before @horizon were written before the completion of the
+ * packet in @section could be seen; UINT64_MAX: there is none yet. */
+void tx_published(HvChan *chan, uint32_t section, uint64_t horizon);
 bool tx_blocked(HvNic *nic);
 
 /* hv_rx.c */
@@ -211,6 +217,23 @@ void rx_buffer_gone(HvNic *nic);
 void rx_chan_closed(HvChan *chan, bool by_guest);
 /* rx_generate: "COUNT SIZE [raw | udp SOURCE DESTINATION [PORT PORT]]" */
 void rx_generate(HvNic *nic, const char *args, Error **errp);
+
+/* rx_greet: one frame of @size bytes on @chan, whatever its state */
+void rx_greet(HvChan *chan, unsigned size);
+
+/* hv_hold.c */
+void hold_init(HvNic *nic);
+/* hold_do: a command of this file; false: it is none. */
+bool hold_do(HvNic *nic, const char *text, Error **errp);
+/* hold_completion: keep the completion of @pkt for later; false: it may go now. */
+bool hold_completion(HvChan *chan, HvPacket *pkt, uint32_t status);
+/* hold_flush: complete what is held no more. */
+void hold_flush(HvChan *chan);
+/* hold_closed: forget it. */
+void hold_closed(HvChan *chan);
+/* greet_opened, greet_filter: be the first on a channel, and as data may flow. */
+void greet_opened(HvChan *chan);
+void greet_filter(HvNic *nic, uint32_t before);
 
 /* hv_rss.c */
 typedef struct NicFlow {

@@ -423,10 +423,14 @@ static void query_oid(HvNic *nic, uint32_t oid, Reply *r)
 
 static uint32_t set_filter(HvNic *nic, const uint8_t *in, size_t len)
 {
+    uint32_t before;
+
     if (len < 4) {
         return object_error("packet filter", in, len);
     }
+    before = nic->filter;
     tx_filter_set(nic, ldl_le_p(in));
+    greet_filter(nic, before);
     return RNDIS_STATUS_OK;
 }
 

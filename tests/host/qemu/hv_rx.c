@@ -105,12 +105,21 @@ void rx_flush(HvChan *chan)
 {
     HvNic *nic = HV_NETVSC(chan->dev);
     NicChan *nc = nic_chan(chan);
+    unsigned n, done = 0;
 
-    if (nc->npending && nic->recv.gpadl && !nic->recv.revoked &&
-        hv_chan_is_open(chan) && !chan->broken &&
-        rx_announce(chan, 0, nc->pending, nc->npending)) {
-        nc->npending = 0;
+    if (!nic->recv.gpadl || nic->recv.revoked || !hv_chan_is_open(chan) ||
+        chan->broken) {
+        return;
     }
+    while (done < nc->npending) {
+        n = MIN(nic->batch, nc->npending - done);
+        if (!rx_announce(chan, 0, nc->pending + done, n)) {
+            break;
+        }
+        done += n;
+    }
+    nc->npending -= done;
+    memmove(nc->pending, nc->pending + done, nc->npending * sizeof(nc->pending[0]));
 }
 
 void rx_flush_all(void *opaque)
@@ -352,7 +361,7 @@ static bool deliver(HvNic *nic, Frame *f)
     f->hashed = rss_hash(nic, f->data, &f->flow, &f->hash);
     chan = rss_channel(nic, f->hashed, f->hash);
     nc = nic_chan(chan);
-    if (nc->npending == NIC_RANGES_MAX) {
+    if (nc->npending >= nic->batch) {
         rx_flush(chan);
     }
     if (nc->npending == NIC_RANGES_MAX) {
@@ -499,6 +508,14 @@ static bool build_udp(NicGenerator *g, char **word)
     return put_ip(g->frame + 14, g->size - header, word[1], word[2]) == header - 14;
 }
 
+/* An Ethernet header of an EtherType that nobody knows */
+static void raw_header(const HvNic *nic, uint8_t *data)
+{
+    memcpy(data, nic->mac, 6);
+    data[6] = 0x02;
+    stw_be_p(data + 12, 0x88B5);
+}
+
 /* @word: what kind of frame; none for one of an unknown EtherType. */
 static bool build_frame(HvNic *nic, unsigned size, char **word)
 {
@@ -506,10 +523,26 @@ static bool build_frame(HvNic *nic, unsigned size, char **word)
 
     g->size = size;
     memset(g->frame, 0, sizeof(g->frame));
-    memcpy(g->frame, nic->mac, 6);
-    g->frame[6] = 0x02;
-    stw_be_p(g->frame + 12, 0x88B5);
+    raw_header(nic, g->frame);
     return !word[0] || (!strcmp(word[0], "raw") && !word[1]) || build_udp(g, word);
+}
+
+void rx_greet(HvChan *chan, unsigned size)
+{
+    HvNic *nic = HV_NETVSC(chan->dev);
+    int64_t section = section_get(nic, NVSP_CONTROL_SECTIONS);
+    g_autofree uint8_t *data = g_malloc0(size);
+    Frame f = { .data = data, .len = size };
+    NicRange range;
+
+    if (section < 0) {
+        return;
+    }
+    raw_header(nic, data);
+    range = (NicRange){ section, put_frame(nic, section, &f) };
+    if (!rx_announce(chan, 0, &range, 1)) {
+        section_put(nic, section);
+    }
 }
 
 void rx_generate(HvNic *nic, const char *args, Error **errp)

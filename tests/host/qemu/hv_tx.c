@@ -53,17 +53,12 @@ static bool section_is_busy(HvChan *chan, HvPacket *pkt, uint32_t index)
     return use->used && use->chan == chan->index && pkt->position < use->horizon;
 }
 
-void tx_published(HvChan *chan, HvPacket *pkt, uint64_t horizon)
+void tx_published(HvChan *chan, uint32_t section, uint64_t horizon)
 {
     HvNic *nic = HV_NETVSC(chan->dev);
-    uint32_t index;
 
-    if (pkt->payload_len < 16 || chan->broken) {
-        return;
-    }
-    index = ldl_le_p(pkt->payload + 8);
-    if (nic->use && index < nic->send.count) {
-        nic->use[index] = (NicSectionUse){
+    if (!chan->broken && nic->use && section < nic->send.count) {
+        nic->use[section] = (NicSectionUse){
             .used = true,
             .chan = chan->index,
             .horizon = horizon,
@@ -575,9 +570,7 @@ static void taken(NetClientState *nc, ssize_t len)
     HvNic *nic = qemu_get_nic_opaque(nc);
 
     if (nic->tx_queued && !--nic->tx_queued) {
-        for (unsigned i = 0; i < nic->queues; i++) {
-            hv_chan_wake(&nic->parent_obj.chan[i]);
-        }
+        nic_wake(nic);
     }
 }
 

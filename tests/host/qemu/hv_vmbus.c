@@ -547,8 +547,9 @@ static void msg_open(const uint8_t *m, size_t len)
     stl_le_p(chan->out.ctl + RING_FEATURES, 1);
     chan->out_want = 0;
     chan->state = HV_CHAN_OPEN;
-    POST(VMBUS_OPEN_RESULT, relid, open_id, 0);
+    /* what this sends comes before the answer */
     HV_DEVICE_GET_CLASS(chan->dev)->opened(chan);
+    POST(VMBUS_OPEN_RESULT, relid, open_id, 0);
     hv_chan_wake(chan);
 }
 
