@@ -530,6 +530,7 @@ struct netvsc_link {
  * @l4_hash: NETVSC_HASH_*: flows hashed with their ports; READ_ONCE()
  * @msg_enable: netif_msg_*
  * @duplex: as set by the user, cosmetic
+ * @stat_cpus: RTNL: CPUs that the set of statistics was last sized for
  * @registered: register_netdevice() has succeeded
  * @ring_bytes: of a ring in one direction
  * @timeout_ms: that an operation may wait for the host
@@ -559,6 +560,7 @@ struct netvsc {
 	u32 l4_hash;
 	u32 msg_enable;
 	u8 duplex;
+	u32 stat_cpus;
 	bool registered;
 	u32 ring_bytes;
 	u32 timeout_ms;

@@ -370,6 +370,7 @@ void netvsc_update_carrier(struct netvsc *nv)
 {
 	struct net_device *ndev = nv->ndev;
 
+	netvsc_assert_owner(nv);
 	if (nv->state == NETVSC_RUNNING && READ_ONCE(nv->link.up)) {
 		netif_carrier_on(ndev);
 		netif_tx_wake_all_queues(ndev);

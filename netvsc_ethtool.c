@@ -165,7 +165,7 @@ static bool netvsc_connected(const struct netvsc *nv)
 
 static int netvsc_get_sset_count(struct net_device *ndev, int set)
 {
-	const struct netvsc *nv = netdev_priv(ndev);
+	struct netvsc *nv = netdev_priv(ndev);
 
 	ASSERT_RTNL();
 
@@ -173,9 +173,10 @@ static int netvsc_get_sset_count(struct net_device *ndev, int set)
 		return -ENODEV;
 	if (set != ETH_SS_STATS)
 		return -EOPNOTSUPP;
+	nv->stat_cpus = num_present_cpus();
 	return ARRAY_SIZE(netvsc_device_stats) +
 	       ARRAY_SIZE(netvsc_queue_stats) * nv->nchans +
-	       ARRAY_SIZE(netvsc_cpu_stats) * num_present_cpus();
+	       ARRAY_SIZE(netvsc_cpu_stats) * nv->stat_cpus;
 }
 
 /* Also formats a name that does not take the number. */
@@ -191,7 +192,7 @@ static void netvsc_put_names(u8 **data, const struct netvsc_stat *stats,
 static void netvsc_get_strings(struct net_device *ndev, u32 set, u8 *data)
 {
 	const struct netvsc *nv = netdev_priv(ndev);
-	u32 i;
+	u32 i, cpus = nv->stat_cpus;
 
 	ASSERT_RTNL();
 
@@ -203,9 +204,13 @@ static void netvsc_get_strings(struct net_device *ndev, u32 set, u8 *data)
 	for (i = 0; i < nv->nchans; i++)
 		netvsc_put_names(&data, netvsc_queue_stats,
 				 ARRAY_SIZE(netvsc_queue_stats), i);
-	for_each_present_cpu(i)
+	/* RTNL does not keep a CPU from being added since the set was sized. */
+	for_each_present_cpu(i) {
+		if (!cpus--)
+			break;
 		netvsc_put_names(&data, netvsc_cpu_stats,
 				 ARRAY_SIZE(netvsc_cpu_stats), i);
+	}
 }
 
 /* What a channel counted that is not in use now goes to the primary's CPU, so
@@ -259,7 +264,7 @@ static void netvsc_get_ethtool_stats(struct net_device *ndev,
 		data += ARRAY_SIZE(netvsc_queue_stats);
 	}
 
-	/* RTNL does not keep a CPU from being added since the set was sized. */
+	/* see netvsc_get_strings() */
 	for_each_present_cpu(i) {
 		if (data + ARRAY_SIZE(netvsc_cpu_stats) > end)
 			break;

@@ -90,7 +90,7 @@ static void netvsc_rx_ack_flush(struct netvsc_chan *ch)
 			mod_timer(&rx->retry, jiffies + 1);
 			return;
 		}
-		rx->ack_tail++;
+		WRITE_ONCE(rx->ack_tail, rx->ack_tail + 1);
 	}
 }
 
@@ -122,7 +122,7 @@ static void netvsc_rx_ack(struct netvsc_chan *ch,
 	ack = &rx->acks[rx->ack_head & (rx->ack_size - 1)];
 	ack->id = pkt->trans_id;
 	ack->status = status;
-	rx->ack_head++;
+	WRITE_ONCE(rx->ack_head, rx->ack_head + 1);
 	if (rx->ack_head - rx->ack_tail >= NETVSC_ACK_BATCH)
 		netvsc_rx_ack_flush(ch);
 }
@@ -431,7 +431,7 @@ static bool netvsc_rx_drain(struct netvsc_chan *ch, int budget, int *work)
 			break;
 		pkt = netvsc_vmbus_next(ch->chn, pkt);
 	}
-	ch->rx.pkt = pkt;
+	WRITE_ONCE(ch->rx.pkt, pkt);
 	return room;
 }
 

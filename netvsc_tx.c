@@ -53,6 +53,11 @@ static struct netdev_queue *netvsc_txq(const struct netvsc_chan *ch)
 	return netdev_get_tx_queue(ch->nv->ndev, ch->index);
 }
 
+static void netvsc_tx_assert_lock(const struct netvsc_chan *ch)
+{
+	lockdep_assert_held(&netvsc_txq(ch)->_xmit_lock);
+}
+
 /* NAPI side of a ring: there is always room for what was taken from it */
 static void netvsc_free_put(struct netvsc_free *ring, u16 number)
 {
@@ -84,14 +89,21 @@ static u32 netvsc_free_count(const struct netvsc_free *ring)
  * netvsc_tx_idle() - has the host completed all that was sent?
  * @ch: channel
  *
- * Context: any; the answer holds only while nothing is sent.
+ * Context: process, without the tx lock; the answer holds only while nothing is
+ * sent.
  */
 bool netvsc_tx_idle(const struct netvsc_chan *ch)
 {
-	u32 held = !!READ_ONCE(ch->tx.spare);
+	struct netdev_queue *txq = netvsc_txq(ch);
+	u32 held;
+	bool idle;
 
-	return !READ_ONCE(ch->tx.batch) &&
+	__netif_tx_lock_bh(txq);
+	held = ch->tx.spare ? 1 : 0;
+	idle = !ch->tx.batch &&
 	       netvsc_free_count(&ch->tx.free_reqs) + held == NETVSC_REQS;
+	__netif_tx_unlock_bh(txq);
+	return idle;
 }
 
 static struct netvsc_req *netvsc_req_get(struct netvsc_tx *tx)
@@ -397,6 +409,7 @@ static int netvsc_tx_flush(struct netvsc_chan *ch)
 	u64 id = netvsc_req_arm(&ch->tx, req);
 	int ret;
 
+	netvsc_tx_assert_lock(ch);
 	ret = netvsc_vmbus_send(ch->chn, &msg, sizeof(msg), id, true);
 	if (likely(!ret)) {
 		ch->tx.batch = NULL;
@@ -435,6 +448,7 @@ static bool netvsc_tx_room(const struct netvsc_chan *ch, u32 percent)
 static void netvsc_tx_flow(struct netvsc_chan *ch, struct netdev_queue *txq,
 			   bool full)
 {
+	netvsc_tx_assert_lock(ch);
 	if (!netif_tx_queue_stopped(txq)) {
 		if (likely(!full && netvsc_tx_room(ch, NETVSC_ROOM_STOP)))
 			return;
@@ -468,6 +482,7 @@ static struct netvsc_req *netvsc_batch_get(struct netvsc_chan *ch, u32 len,
 {
 	struct netvsc_req *req = ch->tx.batch;
 
+	netvsc_tx_assert_lock(ch);
 	*ret = -EBUSY;
 	if (req) {
 		if (netvsc_batch_takes(ch->nv, req, len))
@@ -600,6 +615,7 @@ static int netvsc_tx_pages(struct netvsc_chan *ch, struct sk_buff *skb,
 	u64 id;
 	int ret;
 
+	netvsc_tx_assert_lock(ch);
 	if (ch->tx.batch && netvsc_tx_flush(ch) == -EAGAIN)
 		return -EBUSY;
 	ret = netvsc_tx_fit(ch, skb);
