@@ -273,9 +273,10 @@ def _files(wanted):
     return files
 
 
-def _prepare(wanted, host=None, required=True, units=False):
+def _prepare(wanted, host=None, required=True, units=False, sources=False):
     """Install packages and fill the caches; the files for each (kernel, driver), by kernel, and for
-    KUnit if units are wanted. What fills them is contained, so that an interrupt leaves no process.
+    KUnit if units are wanted. With sources, the caches also get what looks at sources, for the
+    checks. What fills them is contained, so that an interrupt leaves no process.
 
     Not required: do without namespaces where they are not allowed.
     """
@@ -288,6 +289,8 @@ def _prepare(wanted, host=None, required=True, units=False):
         result = {"files": _files(wanted), "emulator": emulator.path()}
         if units:
             result["files"]["kunit"] = kunit.prepare()
+        if sources:
+            packages.source(driver.KERNELS[0])
         with open(writer, "w", encoding="utf-8") as f:
             json.dump(result, f)
 
@@ -385,7 +388,7 @@ def _run(args):
         _check_budget(chosen, groups, kunit.SECONDS if units else 0)
     elif not groups:
         raise usage("nothing to run: no scenario fits these options")
-    files = _prepare(_wanted(groups), units=units)
+    files = _prepare(_wanted(groups), units=units, sources=bool(chosen))
     for g in groups:
         emulator.check_settings(g.spec.host)
     allow = args.command and args.allow_violations
@@ -409,7 +412,7 @@ def _check(args):
     chosen = checks.choose(args.names)
     # they would wait for it, and their limits are for what comes after
     wanted = [(k, name) for name in driver.DRIVERS for k in driver.kernels(name)]
-    _prepare([(k, name) for k, name in wanted if k != packages.DEBUG])
+    _prepare([(k, name) for k, name in wanted if k != packages.DEBUG], sources=True)
     return sandbox.contained(lambda: _close(checks.run(chosen)), network=True)
 
 
