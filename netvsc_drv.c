@@ -173,7 +173,7 @@ static unsigned long netvsc_event_link(struct netvsc *nv)
 		return NETVSC_LINK_INTERVAL;
 	}
 	if (READ_ONCE(nv->link.up) && netif_carrier_ok(ndev))
-		netdev_notify_peers(ndev);
+		__netdev_notify_peers(ndev);
 	else
 		netvsc_update_carrier(nv);
 	nv->link.next = now + NETVSC_LINK_INTERVAL;
