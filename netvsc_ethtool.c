@@ -57,7 +57,7 @@ static const struct netvsc_stat netvsc_device_stats[] = {
 	NETVSC_RX_STAT("rx_no_memory", no_memory),
 	NETVSC_TX_STAT("stop_queue", stop_queue),
 	NETVSC_TX_STAT("wake_queue", wake_queue),
-	{ .name = "vlan_error" },
+	NETVSC_TX_STAT("vlan_error", vlan_error),
 	{ .name = "vf_rx_packets" },
 	{ .name = "vf_rx_bytes" },
 	{ .name = "vf_tx_packets" },
