@@ -134,9 +134,9 @@ def batch(messages):
     return b"".join(padded + messages[-1:])
 
 
-def ethernet(size=60, kind=EXPERIMENTAL, tag=None):
+def ethernet(size=60, kind=EXPERIMENTAL, tag=None, tpid=0x8100):
     head = PEER + bytes.fromhex("00155d010203")
-    head += struct.pack(">HHH", 0x8100, tag, kind) if tag is not None else struct.pack(">H", kind)
+    head += struct.pack(">HHH", tpid, tag, kind) if tag is not None else struct.pack(">H", kind)
     return head.ljust(size, b"\x5a")[:size]
 
 

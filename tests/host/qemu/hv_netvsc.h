@@ -238,7 +238,8 @@ void greet_filter(HvNic *nic, uint32_t before);
 /* hv_rss.c */
 typedef struct NicFlow {
     uint16_t vlan;              /* TCI, when tagged */
-    bool tagged;
+    bool tagged;                /* by 802.1Q */
+    uint8_t tag_bytes;          /* of an outer tag, by which a frame may be longer */
     uint16_t l3;                /* offset of the IP header, 0 = not IP */
     uint16_t l4;                /* offset of the transport header, 0 = none */
     uint8_t family;             /* 4, 6 or 0 */

@@ -35,6 +35,9 @@ void flow_parse(const uint8_t *frame, size_t len, NicFlow *f)
         return;
     }
     type = lduw_be_p(frame + at);
+    if ((type == ETH_P_VLAN || type == ETH_P_DVLAN) && len >= 18) {
+        f->tag_bytes = 4;
+    }
     if (type == ETH_P_VLAN && len >= 18) {
         f->tagged = true;
         f->vlan = lduw_be_p(frame + 14);

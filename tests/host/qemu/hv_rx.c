@@ -418,7 +418,7 @@ ssize_t rx_receive(NetClientState *nc, const uint8_t *buf, size_t size)
     memcpy(copy, buf + nic->vnet_len, f.len);
     finish_checksum(&f, h);
     flow_parse(f.data, f.len, &f.flow);
-    if (f.len > nic->mtu_field + (f.flow.tagged ? 4u : 0)) {
+    if (f.len > nic->mtu_field + f.flow.tag_bytes) {
         nic->rx_oversize++;
         return size;
     }

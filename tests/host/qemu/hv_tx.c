@@ -435,8 +435,8 @@ static bool parse_packet(HvNic *nic, uint8_t *m, uint32_t len, TxFrame *f)
     check_offload(f, &flow);
     if (flow.tagged) {
         hv_audit(HV_AUDIT_INFRAME_VLAN, "tag 0x%04x in the frame", flow.vlan);
-        limit += 4;
     }
+    limit += flow.tag_bytes;
     if (f->len > limit && !f->lso) {
         hv_audit(HV_AUDIT_RNDIS_DATA, "frame of %u bytes, limit %u", f->len, limit);
         return false;
