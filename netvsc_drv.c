@@ -131,6 +131,7 @@ static const struct net_device_ops netvsc_netdev_ops = {
 	.ndo_change_mtu		= netvsc_change_mtu,
 	.ndo_set_mac_address	= netvsc_set_mac,
 	.ndo_set_features	= netvsc_set_features,
+	.ndo_features_check	= netvsc_features_check,
 	.ndo_validate_addr	= eth_validate_addr,
 	.ndo_get_stats64	= netvsc_get_stats64,
 };

@@ -262,6 +262,28 @@ static int netvsc_tx_lso(struct sk_buff *skb, struct rndis_tx_desc *desc)
 		    RNDIS_LSO_V2;
 	if (skb_shinfo(skb)->gso_type & SKB_GSO_TCPV6) {
 		desc->lso |= RNDIS_LSO_IPV6;
+/**
+ * netvsc_features_check() - ndo_features_check
+ * @skb: packet
+ * @ndev: the device
+ * @features: that it may have made for it
+ *
+ * Behind a tag of another kind than 802.1Q, which stays in the frame, no host
+ * finds the headers.
+ *
+ * Context: BH disabled. Return: those of the features that are possible.
+ */
+netdev_features_t netvsc_features_check(struct sk_buff *skb,
+					struct net_device *ndev,
+					netdev_features_t features)
+{
+	__be16 tag = skb_vlan_tag_present(skb) ? skb->vlan_proto : skb->protocol;
+
+	if (unlikely(tag == htons(ETH_P_8021AD)))
+		return features & ~(NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK);
+	return vlan_features_check(skb, features);
+}
+
 		tcp_v6_gso_csum_prep(skb);
 	} else {
 		ip = ip_hdr(skb);

@@ -6,6 +6,9 @@
 #include "hyperv_net.h"
 
 netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev);
+netdev_features_t netvsc_features_check(struct sk_buff *skb,
+					struct net_device *ndev,
+					netdev_features_t features);
 u16 netvsc_select_queue(struct net_device *ndev, struct sk_buff *skb,
 			struct net_device *sb_dev);
 

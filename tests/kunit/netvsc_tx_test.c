@@ -754,6 +754,26 @@ static void tx_hash(struct kunit *test)
 						       0, &frame));
 		KUNIT_EXPECT_EQ(test, frame.infos, i == 3 ? DATAPATH_HASH : 0);
 		if (i == 3)
+/* Behind tags of other kinds the host does not find what it is to work on */
+static void tx_features(struct kunit *test)
+{
+	const netdev_features_t all = NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM |
+				      NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_SG;
+	struct datapath *dp = datapath_new(test, 1);
+	struct sk_buff *skb = datapath_skb(dp, 0, SMALL, 0);
+
+	skb->protocol = htons(ETH_P_IP);
+	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), all);
+	__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), 5);
+	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), all);
+	__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021AD), 5);
+	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), NETIF_F_SG);
+	__vlan_hwaccel_clear_tag(skb);
+	skb->protocol = htons(ETH_P_8021AD);
+	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), NETIF_F_SG);
+	kfree_skb(skb);
+}
+
 			KUNIT_EXPECT_EQ(test, frame.hash, 0x80000001);
 	}
 	datapath_settle(dp);
@@ -1413,3 +1433,4 @@ static struct kunit_suite tx_suite = {
 };
 
 kunit_test_suite(tx_suite);
+	KUNIT_CASE(tx_features),
