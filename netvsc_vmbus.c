@@ -49,6 +49,17 @@ void netvsc_vmbus_free_ring(struct vmbus_channel *chn)
 	vmbus_free_ring(chn);
 }
 
+/* Does the host still have what it was told to give back? The bus reports only
+ * whether the memory was made private again, not that the host never heard of
+ * it; but it forgets the handle only after the host's answer. A rescinded
+ * channel has nothing shared any more.
+ */
+static bool netvsc_vmbus_still_shared(const struct vmbus_channel *chn,
+				      const struct vmbus_gpadl *gpadl)
+{
+	return gpadl->gpadl_handle && !READ_ONCE(chn->rescind);
+}
+
 /**
  * netvsc_vmbus_open() - open a channel on the rings that it has
  * @chn: channel with rings
@@ -60,6 +71,9 @@ void netvsc_vmbus_free_ring(struct vmbus_channel *chn)
  * callback masks the interrupt itself. Packets are copied out of the ring up to
  * NETVSC_MAX_PACKET bytes.
  *
+ * If opening fails and the host may still write to the rings, their pages are
+ * lost on purpose: netvsc_vmbus_free_ring() does not find them.
+ *
  * Context: process, may sleep. Waits for the host without a deadline; a rescind
  * ends the wait.
  * Return: 0, or the bus's error: -ENODEV after a rescind, -EAGAIN if the host
@@ -67,6 +81,8 @@ void netvsc_vmbus_free_ring(struct vmbus_channel *chn)
  */
 int netvsc_vmbus_open(struct vmbus_channel *chn, void (*cb)(void *), void *ctx)
 {
+	int ret;
+
 	KUNIT_STATIC_STUB_REDIRECT(netvsc_vmbus_open, chn, cb, ctx);
 
 	chn->max_pkt_size = NETVSC_MAX_PACKET;
@@ -74,18 +90,10 @@ int netvsc_vmbus_open(struct vmbus_channel *chn, void (*cb)(void *), void *ctx)
 	chn->next_request_id_callback = NULL;
 	set_channel_read_mode(chn, HV_CALL_ISR);
 
-	return vmbus_connect_ring(chn, cb, ctx);
-}
-
-/* Does the host still have what it was told to give back? The bus reports only
- * whether the memory was made private again, not that the host never heard of
- * it; but it forgets the handle only after the host's answer. A rescinded
- * channel has nothing shared any more.
- */
-static bool netvsc_vmbus_still_shared(const struct vmbus_channel *chn,
-				      const struct vmbus_gpadl *gpadl)
-{
-	return gpadl->gpadl_handle && !READ_ONCE(chn->rescind);
+	ret = vmbus_connect_ring(chn, cb, ctx);
+	if (ret && netvsc_vmbus_still_shared(chn, &chn->ringbuffer_gpadlhandle))
+		chn->ringbuffer_page = NULL;
+	return ret;
 }
 
 /* Undo what opening a channel did to one of its rings. The bus maps the ring
