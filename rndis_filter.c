@@ -322,7 +322,7 @@ static int rndis_initialize(struct netvsc *nv)
 
 	err = rndis_exchange(nv, req);
 	if (!err && req->answer.status != RNDIS_STATUS_SUCCESS)
-		err = -EIO;
+		err = -EINVAL;
 	if (!err)
 		err = rndis_take_limits(&nv->sess, (const void *)req->reply);
 	rndis_request_put(nv, req);
@@ -381,13 +381,16 @@ static bool rndis_has(__le32 flags, u32 wanted)
 	return (le32_to_cpu(flags) & wanted) == wanted;
 }
 
-/* The longest frame that the host segments; 0: none that is longer than the MTU's */
+/* The longest frame that the host segments; 0: none that is longer than the MTU's,
+ * which is not above what the host has just said that it takes
+ */
 static u32 rndis_tso_max(const struct netvsc *nv, const struct ndis_lso_caps *lso)
 {
+	u32 mtu = min(nv->cfg.mtu, nv->sess.frame_max);
 	u32 max = le32_to_cpu(lso->max_size);
 
 	if (!rndis_has(lso->encapsulation, NDIS_ENCAPSULATION_8023) ||
-	    max <= nv->cfg.mtu + ETH_HLEN)
+	    max <= mtu + ETH_HLEN)
 		return 0;
 	return min_t(u32, max, GSO_LEGACY_MAX_SIZE);
 }

@@ -86,7 +86,7 @@ struct question {
 };
 
 static const struct question questions[] = {
-	{ INITIALIZE, -EIO },
+	{ INITIALIZE, -EINVAL },
 	{ OID_MAX_FRAME_SIZE, 0 },
 	{ OID_PERMANENT_ADDRESS, -EINVAL },
 	{ OID_FRIENDLY_NAME, 0 },
@@ -316,7 +316,7 @@ static const struct init_case init_cases[] = {
 	{ "major 0", INIT(major), 0, -EPROTO },
 	{ "major 2", INIT(major), 2, -EPROTO },
 	{ "minor 7", INIT(minor), 7, 0, 8, 8 },
-	{ "status", INIT(status), 1, -EIO },
+	{ "status", INIT(status), 1, -EINVAL },
 };
 
 KUNIT_ARRAY_PARAM_DESC(init, init_cases, name);
@@ -345,7 +345,7 @@ static void initialize_length(struct kunit *test)
 	for (len = 16; len <= 56; len += 4) {
 		fake_bus_no_rules(bus);
 		fake_bus_rule(bus, INITIALIZE, FAKE_LENGTH, len);
-		KUNIT_EXPECT_EQ_MSG(test, learn(bus), len < 44 ? -EIO : 0,
+		KUNIT_EXPECT_EQ_MSG(test, learn(bus), len < 44 ? -EINVAL : 0,
 				    "length %u", len);
 	}
 }
