@@ -44,7 +44,9 @@
 
 #define NETVSC_RING_PAGES	128	/* of 4096 bytes, a ring and direction */
 #define NETVSC_RING_PAGES_MIN	64
-#define NETVSC_RING_PAGES_MAX	4095	/* two of them fill a GPADL */
+/* The bus allocates both of a channel's rings in one piece */
+#define NETVSC_RING_PAGES_MAX \
+	((PAGE_SIZE << MAX_PAGE_ORDER) / HV_HYP_PAGE_SIZE / 2)
 
 #define NETVSC_RX_BYTES		(16 * SZ_1M)
 #define NETVSC_TX_BYTES		SZ_1M
@@ -92,12 +94,14 @@ enum netvsc_state {
  * @NETVSC_EVENT_LINK: the host said something about the link
  * @NETVSC_EVENT_FLAP: and it had been down, or the network had changed, since
  * @NETVSC_EVENT_FILTER: the receive mode changed
+ * @NETVSC_EVENT_CHANNEL: a channel takes no packets any more
  */
 enum netvsc_event {
 	NETVSC_EVENT_SUBCHANNELS,
 	NETVSC_EVENT_LINK,
 	NETVSC_EVENT_FLAP,
 	NETVSC_EVENT_FILTER,
+	NETVSC_EVENT_CHANNEL,
 };
 
 /**
@@ -115,16 +119,18 @@ struct netvsc_rss {
 /**
  * struct netvsc_config - what the user asked for, by value
  * @mtu: L3 MTU in bytes
- * @channels: wanted; the host may grant fewer
+ * @session: another number asks for another session, with the rest as it is
+ * @channels: wanted; the host may grant fewer, and may grant all the next time
  * @rx_bytes: size of the receive buffer
  * @tx_bytes: size of the send buffer
- * @features: the net_device's features that the host must know of
+ * @features: the net_device's, as they were last set
  * @filter: packet filter while the interface is up, NDIS_FILTER_*
- * @rss: spreading of received flows
+ * @rss: wanted spreading of received flows
  *
- * Lock: RTNL. Only netvsc_config.c writes nv->cfg.
+ * Lock: RTNL. Only netvsc_config.c writes nv->cfg, and probe.
  */
 struct netvsc_config {
+	u32 session;
 	u32 mtu;
 	u32 channels;
 	u32 rx_bytes;
@@ -206,7 +212,7 @@ struct netvsc_mem {
  * @sections: bit n: send section n is in use, or in a channel's cache; atomic
  *
  * Born when the sizes are set, kept over a reconnect of equal sizes. Written by
- * the configuration path; the datapath reads it in state RUNNING.
+ * the configuration path; the datapath reads it while a channel is open.
  */
 struct netvsc_bufs {
 	struct netvsc_mem rx;
@@ -220,9 +226,9 @@ struct netvsc_bufs {
  * struct netvsc_tx_stats - per channel, for the life of the device
  * @sync: written under the tx lock
  * @scattered: packets of too many page ranges, made linear
- * @no_memory: dropped: no memory for that
- * @no_space: dropped: could not be put on the ring
- * @too_big: dropped: too many page ranges even so
+ * @no_memory: dropped: no memory for that, or for a copy of the headers
+ * @no_space: dropped: the ring takes nothing any more
+ * @too_big: dropped: longer than any frame that a host takes
  * @busy: NETDEV_TX_BUSY returned
  * @send_full: no section free, sent by page ranges
  * @stop_queue: queue stopped
@@ -269,8 +275,9 @@ struct netvsc_done_stats {
  * @no_memory: dropped for want of memory
  * @length_errors: frames too short for an Ethernet header, or too long
  * @refused: packets, ranges and messages that made no sense
- * @early: frames that came while the interface was not up
- * @comp_busy: an acknowledgment did not fit the ring, and was sent later
+ * @early: frames that came while the interface was not up, or that had to make
+ *	way for netpoll
+ * @comp_busy: times that acknowledgments did not fit the ring, and waited
  */
 struct netvsc_rx_stats {
 	struct u64_stats_sync sync;
@@ -299,7 +306,8 @@ struct netvsc_rx_stats {
  * @fill: bytes of the section in use
  *
  * Taken under the tx lock, given back by NAPI: at its completion, or by the
- * configuration path when the channel is closed.
+ * configuration path when the channel is closed. On a cache line of its own, as
+ * the two may be at neighbours at once.
  */
 struct netvsc_req {
 	u64 id;
@@ -309,7 +317,7 @@ struct netvsc_req {
 	u32 packets;
 	u32 bytes;
 	u32 fill;
-};
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct netvsc_free - hands numbers back from NAPI to the transmit side
@@ -330,30 +338,40 @@ struct netvsc_free {
 /**
  * struct netvsc_tx - a channel's transmit side
  * @running: packets may be sent; cleared before the queue is stopped for good
+ * @generation: of transaction ids
+ * @fresh: requests from this number on have never been used: the others, which
+ *	are in the cache, go first
  * @batch: request whose section still takes packets, or NULL
  * @spare: request that was taken and not used, or NULL; never beside @batch
+ * @stopped: for want of room the queue is stopped, or @batch waits; read by NAPI
+ *	with READ_ONCE()
  * @unsent: bytes that the queue's limit has counted and that were not sent;
  *	read by NAPI with READ_ONCE()
- * @generation: of transaction ids
- * @section_cache: sections that @free_sections may keep
+ * @section_cache: sections that @free_sections may keep; read by NAPI with
+ *	READ_ONCE()
  * @desc: room for the longest descriptor of page ranges
  * @reqs: NETVSC_REQS of them
  * @hdr_pages: memory of their header slots
- * @free_reqs: their numbers that are free
+ * @free_reqs: numbers of used ones that are free
  * @free_sections: section cache
  *
  * Lock: the tx lock, but for what NAPI writes of @free_reqs and @free_sections.
+ * What is written for each message is on another cache line than what NAPI reads.
  */
 struct netvsc_tx {
 	bool running;
+	u32 generation;
+	u32 fresh;
 	struct netvsc_req *batch;
 	struct netvsc_req *spare;
+
+	bool stopped ____cacheline_aligned_in_smp;
 	u32 unsent;
-	u32 generation;
 	u32 section_cache;
 	struct vmbus_packet_mpb_array *desc;
 	struct netvsc_req *reqs;
 	struct page **hdr_pages;
+
 	struct netvsc_free free_reqs;
 	struct netvsc_free free_sections;
 };
@@ -385,7 +403,8 @@ struct netvsc_ack {
  * @ack_tail: entries ever sent
  * @done_packets: completed since the last look at the queue's byte limit
  * @done_bytes: of those
- * @empty_polls: in a row that found nothing, though the ring is not empty
+ * @empty_polls: polls in a row that found nothing
+ * @netpoll: frames are dropped, as netpoll polls, under which none is passed up
  * @retry: polls again when the ring was full
  *
  * Lock: NAPI.
@@ -404,6 +423,7 @@ struct netvsc_rx {
 	u32 done_packets;
 	u32 done_bytes;
 	u32 empty_polls;
+	bool netpoll;
 	struct timer_list retry;
 };
 
@@ -521,8 +541,10 @@ struct netvsc_link {
  * @state: RTNL; read by the datapath with READ_ONCE()
  * @cfg: RTNL: the configuration in force
  * @plan: RTNL: room for a change that is being made
+ * @rss: RTNL: the spreading in force: that of @cfg, or an even one where its
+ *	table names channels that there are not
  * @sess: RTNL: what was agreed with the host
- * @bufs: RTNL; the datapath reads it in state RUNNING
+ * @bufs: RTNL; the datapath reads it while a channel is open
  * @chans: channels ever used; published by @nchans_made
  * @nchans_made: number of them; smp_store_release(), never goes down
  * @nchans: channels in use, 0 to nchans_made; READ_ONCE()
@@ -551,6 +573,7 @@ struct netvsc {
 	enum netvsc_state state;
 	struct netvsc_config cfg;
 	struct netvsc_plan *plan;
+	struct netvsc_rss rss;
 	struct nvsp_session sess;
 	struct netvsc_bufs *bufs;
 	struct netvsc_chan *chans[NETVSC_CHANNELS_MAX];

@@ -361,6 +361,23 @@ static void netvsc_drain(struct netvsc *nv)
 }
 
 /**
+ * netvsc_set_carrier() - show a link, or none, and move packets only with one
+ * @nv: the device
+ * @up: there is one
+ *
+ * Context: RTNL.
+ */
+void netvsc_set_carrier(struct netvsc *nv, bool up)
+{
+	netvsc_assert_owner(nv);
+	if (up)
+		netif_carrier_on(nv->ndev);
+	else
+		netif_carrier_off(nv->ndev);
+	netvsc_tx_set_link(nv, up);
+}
+
+/**
  * netvsc_update_carrier() - make the interface's link what the host says
  * @nv: the device
  *
@@ -368,16 +385,10 @@ static void netvsc_drain(struct netvsc *nv)
  */
 void netvsc_update_carrier(struct netvsc *nv)
 {
-	struct net_device *ndev = nv->ndev;
+	bool up = nv->state == NETVSC_RUNNING && READ_ONCE(nv->link.up);
 
 	netvsc_assert_owner(nv);
-	if (nv->state == NETVSC_RUNNING && READ_ONCE(nv->link.up)) {
-		netif_carrier_on(ndev);
-		netif_tx_wake_all_queues(ndev);
-	} else {
-		netif_carrier_off(ndev);
-		netif_tx_stop_all_queues(ndev);
-	}
+	netvsc_set_carrier(nv, up);
 }
 
 /* 4a: move no packet any more. The session stays. */

@@ -28,6 +28,7 @@ u32 netvsc_max_channels(const struct netvsc *nv);
 u32 netvsc_rx_bytes_max(const struct netvsc *nv);
 void netvsc_rss_default(struct netvsc_rss *rss, u32 channels);
 void netvsc_update_carrier(struct netvsc *nv);
+void netvsc_set_carrier(struct netvsc *nv, bool up);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 int netvsc_validate(const struct netvsc *nv, const struct netvsc_config *want,

@@ -167,8 +167,7 @@ static unsigned long netvsc_event_link(struct netvsc *nv)
 	}
 	if (test_and_clear_bit(NETVSC_EVENT_FLAP, &nv->events) &&
 	    netif_carrier_ok(ndev)) {
-		netif_carrier_off(ndev);
-		netif_tx_stop_all_queues(ndev);
+		netvsc_set_carrier(nv, false);
 		nv->link.next = now + NETVSC_LINK_INTERVAL;
 		set_bit(NETVSC_EVENT_LINK, &nv->events);
 		return NETVSC_LINK_INTERVAL;

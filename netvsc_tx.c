@@ -85,6 +85,11 @@ static u32 netvsc_free_count(const struct netvsc_free *ring)
 	return READ_ONCE(ring->head) - READ_ONCE(ring->tail);
 }
 
+static u32 netvsc_reqs_free(const struct netvsc_tx *tx)
+{
+	return netvsc_free_count(&tx->free_reqs) + NETVSC_REQS - tx->fresh;
+}
+
 /**
  * netvsc_tx_idle() - has the host completed all that was sent?
  * @ch: channel
@@ -101,7 +106,7 @@ bool netvsc_tx_idle(const struct netvsc_chan *ch)
 	__netif_tx_lock_bh(txq);
 	held = ch->tx.spare ? 1 : 0;
 	idle = !ch->tx.batch &&
-	       netvsc_free_count(&ch->tx.free_reqs) + held == NETVSC_REQS;
+	       netvsc_reqs_free(&ch->tx) + held == NETVSC_REQS;
 	__netif_tx_unlock_bh(txq);
 	return idle;
 }
@@ -116,8 +121,11 @@ static struct netvsc_req *netvsc_req_get(struct netvsc_tx *tx)
 		return req;
 	}
 	number = netvsc_free_get(&tx->free_reqs);
-	if (unlikely(number < 0))
-		return NULL;
+	if (unlikely(number < 0)) {
+		if (tx->fresh == NETVSC_REQS)
+			return NULL;
+		number = tx->fresh++;
+	}
 	req = &tx->reqs[number];
 	req->skb = NULL;
 	req->section = NETVSC_NO_SECTION;
@@ -181,7 +189,7 @@ static void netvsc_section_put(struct netvsc_chan *ch, u32 section)
 
 	if (section == NETVSC_NO_SECTION)
 		return;
-	if (netvsc_free_count(cache) < ch->tx.section_cache)
+	if (netvsc_free_count(cache) < READ_ONCE(ch->tx.section_cache))
 		netvsc_free_put(cache, section);
 	else
 		clear_bit(section, ch->nv->bufs->sections);
@@ -211,12 +219,16 @@ static u32 netvsc_tx_hash(const struct netvsc *nv, struct sk_buff *skb)
 
 static u16 netvsc_pick_queue(struct netvsc *nv, struct sk_buff *skb, u32 count)
 {
-	u32 entry;
+	u32 queue, entry;
 
-	if (skb_rx_queue_recorded(skb))
-		return skb_get_rx_queue(skb) % count;
-	entry = netvsc_tx_hash(nv, skb) % NETVSC_SEND_TABLE;
-	return READ_ONCE(nv->tx_table[entry]) % count;
+	if (skb_rx_queue_recorded(skb)) {
+		queue = skb_get_rx_queue(skb);
+	} else {
+		entry = netvsc_tx_hash(nv, skb) % NETVSC_SEND_TABLE;
+		queue = READ_ONCE(nv->tx_table[entry]);
+	}
+	/* a division costs more than all of the above */
+	return likely(queue < count) ? queue : queue % count;
 }
 
 /**
@@ -250,18 +262,6 @@ u16 netvsc_select_queue(struct net_device *ndev, struct sk_buff *skb,
 	return queue;
 }
 
-/* Lengths and checksums as the host expects them of a frame to cut [3.4] */
-static int netvsc_tx_lso(struct sk_buff *skb, struct rndis_tx_desc *desc)
-{
-	struct iphdr *ip;
-
-	if (skb_cow_head(skb, 0))
-		return -ENOMEM;
-	desc->lso = FIELD_PREP(RNDIS_LSO_MSS, skb_shinfo(skb)->gso_size) |
-		    FIELD_PREP(RNDIS_LSO_TCP_OFFSET, skb_transport_offset(skb)) |
-		    RNDIS_LSO_V2;
-	if (skb_shinfo(skb)->gso_type & SKB_GSO_TCPV6) {
-		desc->lso |= RNDIS_LSO_IPV6;
 /**
  * netvsc_features_check() - ndo_features_check
  * @skb: packet
@@ -284,6 +284,18 @@ netdev_features_t netvsc_features_check(struct sk_buff *skb,
 	return vlan_features_check(skb, features);
 }
 
+/* Lengths and checksums as the host expects them of a frame to cut [3.4] */
+static int netvsc_tx_lso(struct sk_buff *skb, struct rndis_tx_desc *desc)
+{
+	struct iphdr *ip;
+
+	if (skb_cow_head(skb, 0))
+		return -ENOMEM;
+	desc->lso = FIELD_PREP(RNDIS_LSO_MSS, skb_shinfo(skb)->gso_size) |
+		    FIELD_PREP(RNDIS_LSO_TCP_OFFSET, skb_transport_offset(skb)) |
+		    RNDIS_LSO_V2;
+	if (skb_shinfo(skb)->gso_type & SKB_GSO_TCPV6) {
+		desc->lso |= RNDIS_LSO_IPV6;
 		tcp_v6_gso_csum_prep(skb);
 	} else {
 		ip = ip_hdr(skb);
@@ -356,9 +368,8 @@ static int netvsc_tx_describe(const struct netvsc_chan *ch, struct sk_buff *skb,
 	const struct netvsc *nv = ch->nv;
 
 	desc->data_len = skb->len;
-	desc->pad = 0;
 	desc->infos = 0;
-	if (nv->nchans > 1 && skb->hash) {
+	if (READ_ONCE(nv->nchans) > 1 && skb->hash) {
 		desc->hash = skb->hash;
 		desc->infos = RNDIS_INFO_HASH;
 	}
@@ -412,6 +423,24 @@ static void netvsc_tx_unsent(struct netvsc_chan *ch, u32 bytes)
 	netvsc_tx_retry(ch);
 }
 
+/* What a request carries is lost: its ring takes nothing any more */
+static void netvsc_tx_lost(struct netvsc_chan *ch, const struct netvsc_req *req,
+			   u32 ranges, int error)
+{
+	struct netvsc *nv = ch->nv;
+
+	u64_stats_update_begin(&ch->tx_stats.sync);
+	u64_stats_add(&ch->tx_stats.no_space, req->packets);
+	u64_stats_update_end(&ch->tx_stats.sync);
+	netvsc_tx_unsent(ch, req->bytes);
+	if (net_ratelimit())
+		netdev_err(nv->ndev,
+			   "Unable to send packet pages %u len %u, ret %d\n",
+			   ranges, req->bytes, error);
+	if (error == -ENODEV)
+		netvsc_post_event(nv, NETVSC_EVENT_CHANNEL);
+}
+
 /*
  * netvsc_tx_flush() - put the batch on the ring
  *
@@ -446,7 +475,7 @@ static int netvsc_tx_flush(struct netvsc_chan *ch)
 	if (ret == -EAGAIN)
 		return ret;
 	ch->tx.batch = NULL;
-	netvsc_tx_unsent(ch, req->bytes);
+	netvsc_tx_lost(ch, req, 0, ret);
 	netvsc_req_drop(ch, req);
 	netvsc_req_unget(&ch->tx, req);
 	return ret;
@@ -454,8 +483,19 @@ static int netvsc_tx_flush(struct netvsc_chan *ch)
 
 static bool netvsc_tx_room(const struct netvsc_chan *ch, u32 percent)
 {
-	return netvsc_free_count(&ch->tx.free_reqs) > 1 &&
+	return netvsc_reqs_free(&ch->tx) > 1 &&
 	       netvsc_vmbus_tx_room(ch->chn) > percent;
+}
+
+/* Each stop has its end, whatever ends it */
+static void netvsc_tx_set_stopped(struct netvsc_chan *ch, bool stopped)
+{
+	netvsc_tx_assert_lock(ch);
+	if (ch->tx.stopped == stopped)
+		return;
+	WRITE_ONCE(ch->tx.stopped, stopped);
+	netvsc_tx_count(ch, stopped ? &ch->tx_stats.stop_queue :
+				      &ch->tx_stats.wake_queue);
 }
 
 /*
@@ -471,11 +511,11 @@ static void netvsc_tx_flow(struct netvsc_chan *ch, struct netdev_queue *txq,
 			   bool full)
 {
 	netvsc_tx_assert_lock(ch);
-	if (!netif_tx_queue_stopped(txq)) {
+	if (!ch->tx.stopped) {
 		if (likely(!full && netvsc_tx_room(ch, NETVSC_ROOM_STOP)))
 			return;
 		netif_tx_stop_queue(txq);
-		netvsc_tx_count(ch, &ch->tx_stats.stop_queue);
+		netvsc_tx_set_stopped(ch, true);
 		smp_mb();	/* pairs with that of netvsc_tx_poll_end() */
 	}
 	if (ch->tx.batch && netvsc_tx_flush(ch) == -EAGAIN)
@@ -483,9 +523,9 @@ static void netvsc_tx_flow(struct netvsc_chan *ch, struct netdev_queue *txq,
 	if (!netif_carrier_ok(ch->nv->ndev))
 		return;		/* the link wakes it */
 	if (!ch->tx.batch && netvsc_tx_room(ch, NETVSC_ROOM_WAKE)) {
+		netvsc_tx_set_stopped(ch, false);
 		netif_tx_wake_queue(txq);
-		netvsc_tx_count(ch, &ch->tx_stats.wake_queue);
-	} else if (netvsc_free_count(&ch->tx.free_reqs) > 1) {
+	} else if (netvsc_reqs_free(&ch->tx) > 1) {
 		netvsc_tx_retry(ch);	/* the ring may empty unannounced */
 	}
 }
@@ -527,9 +567,11 @@ static struct netvsc_req *netvsc_batch_get(struct netvsc_chan *ch, u32 len,
 	return req;
 }
 
-/* Copy a packet into the batch's section; it is free to go then */
+/* Copy a packet into the batch's section, len bytes of message; the packet is
+ * free to go then
+ */
 static int netvsc_tx_copy(struct netvsc_chan *ch, struct sk_buff *skb,
-			  struct rndis_tx_desc *desc, u32 len, bool more)
+			  const struct rndis_tx_desc *desc, u32 len, bool more)
 {
 	struct netvsc *nv = ch->nv;
 	struct netvsc_req *req;
@@ -539,7 +581,6 @@ static int netvsc_tx_copy(struct netvsc_chan *ch, struct sk_buff *skb,
 	req = netvsc_batch_get(ch, len, &ret);
 	if (unlikely(!req))
 		return ret;
-	desc->pad = len - rndis_msg_hdr_len(desc) - skb->len;
 	to = nv->bufs->tx.base + req->section * nv->sess.tx_section_size +
 	     req->fill;
 	to += rndis_msg_build(to, desc);
@@ -611,7 +652,6 @@ static int netvsc_tx_fit(struct netvsc_chan *ch, struct sk_buff *skb)
 	if (likely(skb_shinfo(skb)->nr_frags + 2 <= NETVSC_RANGES_MAX &&
 		   skb->len <= GSO_LEGACY_MAX_SIZE))
 		return 0;
-	netvsc_tx_count(ch, &ch->tx_stats.scattered);
 	if (skb->len > GSO_LEGACY_MAX_SIZE) {
 		netvsc_tx_count(ch, &ch->tx_stats.too_big);
 		return -E2BIG;
@@ -620,6 +660,7 @@ static int netvsc_tx_fit(struct netvsc_chan *ch, struct sk_buff *skb)
 		netvsc_tx_count(ch, &ch->tx_stats.no_memory);
 		return -ENOMEM;
 	}
+	netvsc_tx_count(ch, &ch->tx_stats.scattered);
 	return 0;
 }
 
@@ -663,9 +704,14 @@ static int netvsc_tx_pages(struct netvsc_chan *ch, struct sk_buff *skb,
 	}
 	if (!netvsc_req_disarm(req, id))
 		return 0;
-	netvsc_tx_unsent(ch, req->bytes);
+	if (ret == -EAGAIN) {
+		netvsc_tx_unsent(ch, req->bytes);
+		ret = -EBUSY;
+	} else {
+		netvsc_tx_lost(ch, req, ch->tx.desc->rangecount, ret);
+	}
 	netvsc_req_unget(&ch->tx, req);
-	return ret == -EAGAIN ? -EBUSY : ret;
+	return ret;
 }
 
 /*
@@ -679,14 +725,17 @@ static int netvsc_tx_place(struct netvsc_chan *ch, struct sk_buff *skb,
 			   struct rndis_tx_desc *desc, bool more)
 {
 	const struct nvsp_session *sess = &ch->nv->sess;
-	u32 len = ALIGN(rndis_msg_hdr_len(desc) + skb->len, sess->align);
+	u32 bytes = rndis_msg_hdr_len(desc) + skb->len;
+	u32 len = ALIGN(bytes, sess->align);
 	int ret;
 
 	if (len <= sess->tx_section_size && len <= sess->max_transfer) {
+		desc->pad = len - bytes;
 		ret = netvsc_tx_copy(ch, skb, desc, len, more);
 		if (ret != -ENOSPC)
 			return ret;
 	}
+	desc->pad = 0;
 	return netvsc_tx_pages(ch, skb, desc);
 }
 
@@ -766,6 +815,9 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev)
 		goto busy;
 	if (unlikely(ret))
 		goto drop;
+	/* into a batch that there was: ring and requests are as they were */
+	if (more && ch->tx.batch && ch->tx.batch->packets > 1 && !ch->tx.stopped)
+		return NETDEV_TX_OK;
 	netvsc_tx_flow(ch, txq, !more && ch->tx.batch);
 	return NETDEV_TX_OK;
 
@@ -834,10 +886,14 @@ static void netvsc_tx_unblock(struct netvsc_chan *ch, struct netdev_queue *txq)
 		netdev_tx_completed_queue(txq, 0, tx->unsent);
 		WRITE_ONCE(tx->unsent, 0);
 	}
-	if (!tx->running && tx->batch && netvsc_tx_flush(ch) == -EAGAIN)
+	if (tx->running) {
+		if (tx->stopped)
+			netvsc_tx_flow(ch, txq, true);
+		return;
+	}
+	if (tx->batch && netvsc_tx_flush(ch) == -EAGAIN)
 		mod_timer(&ch->rx.retry, jiffies + 1);
-	if (tx->running && netif_tx_queue_stopped(txq))
-		netvsc_tx_flow(ch, txq, true);
+	netvsc_tx_set_stopped(ch, tx->batch);
 }
 
 /**
@@ -861,7 +917,7 @@ void netvsc_tx_poll_end(struct netvsc_chan *ch)
 		ch->rx.done_bytes = 0;
 	}
 	smp_mb();	/* pairs with that of netvsc_tx_flow() */
-	if (likely(!netif_tx_queue_stopped(txq) && !READ_ONCE(ch->tx.unsent)))
+	if (likely(!READ_ONCE(ch->tx.stopped) && !READ_ONCE(ch->tx.unsent)))
 		return;
 	/* not to wait: netpoll may poll inside of a transmit on this CPU */
 	if (__netif_tx_trylock(txq)) {
@@ -876,7 +932,7 @@ void netvsc_tx_poll_end(struct netvsc_chan *ch)
  * netvsc_tx_start() - let packets be sent
  * @nv: device; its channels are open
  *
- * Queues are woken by netif_tx_wake_all_queues() after it.
+ * Queues are woken by netvsc_tx_set_link() after it.
  *
  * Context: RTNL.
  */
@@ -889,9 +945,40 @@ void netvsc_tx_start(struct netvsc *nv)
 	for (i = 0; i < nv->nchans; i++) {
 		ch = nv->chans[i];
 		__netif_tx_lock_bh(netvsc_txq(ch));
-		ch->tx.section_cache = min_t(u32, share, NETVSC_SECTION_CACHE);
+		WRITE_ONCE(ch->tx.section_cache,
+			   min_t(u32, share, NETVSC_SECTION_CACHE));
 		ch->tx.running = true;
 		__netif_tx_unlock_bh(netvsc_txq(ch));
+	}
+}
+
+/**
+ * netvsc_tx_set_link() - wake the queues, or stop them: the link has changed
+ * @nv: device; the interface's carrier is as @up already
+ * @up: there is a link
+ *
+ * A queue that is stopped for want of room is not woken, and on one that was
+ * stopped no batch waits.
+ *
+ * Context: RTNL.
+ */
+void netvsc_tx_set_link(struct netvsc *nv, bool up)
+{
+	struct netdev_queue *txq;
+	struct netvsc_chan *ch;
+	u32 i;
+
+	for (i = 0; i < nv->nchans; i++) {
+		ch = nv->chans[i];
+		txq = netvsc_txq(ch);
+		__netif_tx_lock_bh(txq);
+		if (!up)
+			netif_tx_stop_queue(txq);
+		if (ch->tx.stopped || ch->tx.batch)
+			netvsc_tx_flow(ch, txq, true);
+		else if (up)
+			netif_tx_wake_queue(txq);
+		__netif_tx_unlock_bh(txq);
 	}
 }
 
@@ -918,6 +1005,7 @@ void netvsc_tx_stop(struct netvsc *nv)
 		if (ch->tx.batch && netvsc_tx_flush(ch) == -EAGAIN)
 			netvsc_tx_retry(ch);
 		ch->tx.running = false;
+		netvsc_tx_set_stopped(ch, ch->tx.batch);
 		__netif_tx_unlock_bh(txq);
 	}
 	netif_tx_disable(nv->ndev);
@@ -931,14 +1019,14 @@ static void netvsc_tx_reset(struct netvsc_chan *ch)
 	tx->batch = NULL;
 	tx->spare = NULL;
 	tx->unsent = 0;
+	tx->fresh = 0;
 	for (i = 0; i < NETVSC_REQS; i++) {
 		tx->reqs[i].id = 0;
 		tx->reqs[i].hdr = page_address(tx->hdr_pages[i * NETVSC_HDR_SLOT / PAGE_SIZE]) +
 				  i * NETVSC_HDR_SLOT % PAGE_SIZE;
-		tx->free_reqs.slot[i] = i;
 	}
 	tx->free_reqs.mask = NETVSC_REQS - 1;
-	tx->free_reqs.head = NETVSC_REQS;
+	tx->free_reqs.head = 0;
 	tx->free_reqs.tail = 0;
 	tx->free_sections.mask = NETVSC_SECTION_CACHE - 1;
 	tx->free_sections.head = 0;
@@ -1015,12 +1103,16 @@ no_memory:
  */
 void netvsc_tx_release(struct netvsc_chan *ch)
 {
+	struct netdev_queue *txq = netvsc_txq(ch);
 	struct netvsc_tx *tx = &ch->tx;
 	u32 i;
 
+	__netif_tx_lock_bh(txq);
 	for (i = 0; i < NETVSC_REQS; i++)
 		if (tx->reqs[i].id || &tx->reqs[i] == tx->batch)
 			netvsc_req_drop(ch, &tx->reqs[i]);
-	netdev_tx_reset_queue(netvsc_txq(ch));
+	netdev_tx_reset_queue(txq);
+	netvsc_tx_set_stopped(ch, false);
 	netvsc_tx_reset(ch);
+	__netif_tx_unlock_bh(txq);
 }

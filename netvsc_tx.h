@@ -20,6 +20,7 @@ void netvsc_tx_release(struct netvsc_chan *ch);
 void netvsc_tx_free(struct netvsc_chan *ch);
 void netvsc_tx_start(struct netvsc *nv);
 void netvsc_tx_stop(struct netvsc *nv);
+void netvsc_tx_set_link(struct netvsc *nv, bool up);
 bool netvsc_tx_idle(const struct netvsc_chan *ch);
 
 #endif

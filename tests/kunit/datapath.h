@@ -101,6 +101,7 @@ struct datapath_ack {
  * @send_error: of the next @send_errors sends
  * @send_errors: number of them, negative: all
  * @guess: sends that fail are completed nevertheless, before they return
+ * @at_once: sends that do not fail are completed before they return
  * @ack_error: of the next @ack_errors completions
  * @ack_errors: number of them, negative: all
  * @room: percent of the ring that is free
@@ -125,6 +126,7 @@ struct datapath {
 	int send_error;
 	int send_errors;
 	bool guess;
+	bool at_once;
 	int ack_error;
 	int ack_errors;
 	u32 room;

@@ -73,25 +73,27 @@ static void expect_frames(struct datapath *dp, u32 message, u32 count)
 
 /* Requests */
 
+/* A request's id is never the same again; those used last are used first */
 static void tx_ids(struct kunit *test)
 {
 	struct datapath *dp = datapath_new(test, 1);
-	u64 *first, id;
+	u64 *last, id;
 	u32 i, slot;
 
-	first = kunit_kcalloc(test, NETVSC_REQS, sizeof(*first), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, first);
+	last = kunit_kcalloc(test, NETVSC_REQS, sizeof(*last), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, last);
 	for (i = 0; i < 2 * NETVSC_REQS; i++) {
 		send(dp, SMALL, i, false);
+		/* up to 3 in flight */
+		if (i < 3)
+			continue;
 		id = datapath_sent(dp, 0)->id;
 		slot = (u32)id - 1;
-		KUNIT_ASSERT_LT(test, slot, NETVSC_REQS);
-		KUNIT_ASSERT_NE(test, id, first[slot]);
-		first[slot] = id;
+		KUNIT_ASSERT_LT(test, slot, 4);
+		KUNIT_ASSERT_GT(test, id, last[slot]);
+		last[slot] = id;
 		datapath_complete(dp, datapath_sent(dp, 0));
 	}
-	for (slot = 0; slot < NETVSC_REQS; slot++)
-		KUNIT_EXPECT_NE(test, first[slot], 0);
 	datapath_settle(dp);
 }
 
@@ -441,6 +443,7 @@ static void tx_hard_error(struct kunit *test)
 	send(dp, SMALL, i++, false);
 	KUNIT_EXPECT_EQ(test, dp->nsent, 0);
 	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.dropped), i);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->tx_stats.no_space), i);
 	KUNIT_EXPECT_FALSE(test, stopped(dp));
 	dp->send_errors = 0;
 	for (i = 0; i < 10; i++)
@@ -629,7 +632,7 @@ static void tx_stop(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, dp->retry);
 	KUNIT_EXPECT_TRUE(test, netvsc_tx_idle(dp->nv->chans[0]));
 	netvsc_tx_start(dp->nv);
-	netif_tx_wake_all_queues(dp->ndev);
+	netvsc_tx_set_link(dp->nv, true);
 	send(dp, SMALL, 5, false);
 	datapath_settle(dp);
 }
@@ -662,7 +665,7 @@ static void tx_stop_full(struct kunit *test)
 	datapath_complete_all(dp);
 	KUNIT_EXPECT_TRUE(test, netvsc_tx_idle(ch));
 	netvsc_tx_start(dp->nv);
-	netif_tx_wake_all_queues(dp->ndev);
+	netvsc_tx_set_link(dp->nv, true);
 	send(dp, SMALL, 3, false);
 	datapath_settle(dp);
 }
@@ -675,12 +678,57 @@ static void tx_no_carrier(struct kunit *test)
 	send(dp, SMALL, 0, false);
 	send(dp, SMALL, 1, true);
 	netif_carrier_off(dp->ndev);
-	netif_tx_stop_all_queues(dp->ndev);
+	netvsc_tx_set_link(dp->nv, false);
+	KUNIT_EXPECT_EQ(test, dp->nsent, 2);	/* the batch went */
 	datapath_complete_all(dp);
 	KUNIT_EXPECT_TRUE(test, stopped(dp));
-	KUNIT_EXPECT_EQ(test, dp->nsent, 2);	/* the batch went */
 	netif_carrier_on(dp->ndev);
-	netif_tx_wake_all_queues(dp->ndev);
+	netvsc_tx_set_link(dp->nv, true);
+	KUNIT_EXPECT_FALSE(test, stopped(dp));
+	datapath_settle(dp);
+}
+
+/* A link that goes and comes does not wake what has no room, nor forget it */
+static void tx_link_and_room(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 i;
+
+	dp->send_error = -EAGAIN;
+	dp->send_errors = -1;
+	dp->room = 5;
+	send(dp, SMALL, 0, false);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_TRUE(test, stopped(dp));
+		netif_carrier_off(dp->ndev);
+		netvsc_tx_set_link(dp->nv, false);
+		datapath_poll_end(dp, 0);
+		KUNIT_EXPECT_TRUE(test, stopped(dp));
+		netif_carrier_on(dp->ndev);
+		netvsc_tx_set_link(dp->nv, true);
+	}
+	KUNIT_EXPECT_TRUE(test, stopped(dp));
+	datapath_poll_end(dp, 0);
+	KUNIT_EXPECT_TRUE(test, dp->retry);
+	dp->send_errors = 0;
+	dp->room = 100;
+	datapath_poll_end(dp, 0);
+	KUNIT_EXPECT_FALSE(test, stopped(dp));
+	expect_frame(dp, 0, 0, SMALL, 0);
+	datapath_settle(dp);
+}
+
+/* The host is done with a packet before the send has returned */
+static void tx_done_at_once(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	u32 i;
+
+	dp->at_once = true;
+	for (i = 0; i < 64; i++)
+		send(dp, i & 1 ? BIG : SMALL, i, i % 8 == 2);
+	KUNIT_EXPECT_EQ(test, dp->nsent, 64);
+	KUNIT_EXPECT_TRUE(test, list_empty(&dp->sent));
 	datapath_settle(dp);
 }
 
@@ -704,6 +752,26 @@ static void tx_release(struct kunit *test)
 	send(dp, SMALL, 0, false);
 	KUNIT_EXPECT_NE(test, datapath_sent(dp, 0)->id, id);
 	datapath_settle(dp);
+}
+
+/* Behind tags of other kinds the host does not find what it is to work on */
+static void tx_features(struct kunit *test)
+{
+	const netdev_features_t all = NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM |
+				      NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_SG;
+	struct datapath *dp = datapath_new(test, 1);
+	struct sk_buff *skb = datapath_skb(dp, 0, SMALL, 0);
+
+	skb->protocol = htons(ETH_P_IP);
+	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), all);
+	__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), 5);
+	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), all);
+	__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021AD), 5);
+	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), NETIF_F_SG);
+	__vlan_hwaccel_clear_tag(skb);
+	skb->protocol = htons(ETH_P_8021AD);
+	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), NETIF_F_SG);
+	kfree_skb(skb);
 }
 
 /* Descriptions */
@@ -754,26 +822,6 @@ static void tx_hash(struct kunit *test)
 						       0, &frame));
 		KUNIT_EXPECT_EQ(test, frame.infos, i == 3 ? DATAPATH_HASH : 0);
 		if (i == 3)
-/* Behind tags of other kinds the host does not find what it is to work on */
-static void tx_features(struct kunit *test)
-{
-	const netdev_features_t all = NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM |
-				      NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_SG;
-	struct datapath *dp = datapath_new(test, 1);
-	struct sk_buff *skb = datapath_skb(dp, 0, SMALL, 0);
-
-	skb->protocol = htons(ETH_P_IP);
-	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), all);
-	__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), 5);
-	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), all);
-	__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021AD), 5);
-	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), NETIF_F_SG);
-	__vlan_hwaccel_clear_tag(skb);
-	skb->protocol = htons(ETH_P_8021AD);
-	KUNIT_EXPECT_EQ(test, netvsc_features_check(skb, dp->ndev, all), NETIF_F_SG);
-	kfree_skb(skb);
-}
-
 			KUNIT_EXPECT_EQ(test, frame.hash, 0x80000001);
 	}
 	datapath_settle(dp);
@@ -1404,7 +1452,10 @@ static struct kunit_case tx_cases[] = {
 	KUNIT_CASE(tx_stop),
 	KUNIT_CASE(tx_stop_full),
 	KUNIT_CASE(tx_no_carrier),
+	KUNIT_CASE(tx_link_and_room),
+	KUNIT_CASE(tx_done_at_once),
 	KUNIT_CASE(tx_release),
+	KUNIT_CASE(tx_features),
 	KUNIT_CASE(tx_vlan),
 	KUNIT_CASE(tx_hash),
 	KUNIT_CASE(tx_csum),
@@ -1433,4 +1484,3 @@ static struct kunit_suite tx_suite = {
 };
 
 kunit_test_suite(tx_suite);
-	KUNIT_CASE(tx_features),
