@@ -298,6 +298,7 @@ static void netvsc_chans_trim(struct netvsc *nv, u32 count)
 			continue;
 		netvsc_rx_disable(ch);
 		netvsc_rx_free(ch);
+		netvsc_rx_halt(ch);
 		netvsc_tx_free(ch);
 		any = true;
 	}
@@ -407,6 +408,24 @@ static void netvsc_pause(struct netvsc *nv)
 	netvsc_set_state(nv, NETVSC_CONNECTED);
 }
 
+/* Nobody reads a ring any more, and no timer is to start it */
+static void netvsc_quiesce(struct netvsc *nv)
+{
+	struct netvsc_chan *ch;
+	u32 i;
+
+	for (i = 0; i < nv->nchans_made; i++)
+		if (netvsc_chan_made(nv->chans[i]))
+			netvsc_rx_disable(nv->chans[i]);
+	/* a poll that has given NAPI back may be about to look at its ring */
+	synchronize_net();
+	for (i = 0; i < nv->nchans_made; i++) {
+		ch = nv->chans[i];
+		if (netvsc_chan_made(ch))
+			netvsc_rx_halt(ch);
+	}
+}
+
 /* 4b: end the session, also one that was made by half */
 static void netvsc_disconnect(struct netvsc *nv)
 {
@@ -416,9 +435,7 @@ static void netvsc_disconnect(struct netvsc *nv)
 	if (netvsc_has_session(nv->state))
 		rndis_filter_halt(nv);
 	nvsp_revoke_buffers(nv);
-	for (i = 0; i < nv->nchans_made; i++)
-		if (netvsc_chan_made(nv->chans[i]))
-			netvsc_rx_disable(nv->chans[i]);
+	netvsc_quiesce(nv);
 	nvsp_close(nv);
 	rndis_filter_release(nv);
 	for (i = 0; i < nv->nchans_made; i++) {

@@ -9,8 +9,12 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
+#include <net/ip.h>
+#include <net/ip6_checksum.h>
 #include <net/page_pool/helpers.h>
 
 #include "netvsc.h"
@@ -31,7 +35,7 @@
 #define NETVSC_FRAME_MAX	(NETVSC_MTU_MAX + VLAN_ETH_HLEN)
 /* Completions that a poll takes where no frame may be passed up */
 #define NETVSC_NETPOLL_BUDGET	64
-/* Polls in a row that may find nothing on a ring that is not empty */
+/* Polls in a row that may find nothing where the ring says that it is not empty */
 #define NETVSC_EMPTY_POLLS	8
 
 static void netvsc_rx_count(struct netvsc_chan *ch, u64_stats_t *counter)
@@ -71,7 +75,9 @@ static int netvsc_ack_grow(struct netvsc_rx *rx, u32 sections)
 /*
  * netvsc_rx_ack_flush() - send the acknowledgments that wait
  *
- * Those that do not fit the ring wait for the retry timer, or the next poll.
+ * Those that do not fit the ring wait for the retry timer, or the next poll; also
+ * where the host has made an index nonsense, which it may put right. Only a ring
+ * that was taken back needs none.
  */
 static void netvsc_rx_ack_flush(struct netvsc_chan *ch)
 {
@@ -80,12 +86,13 @@ static void netvsc_rx_ack_flush(struct netvsc_chan *ch)
 	};
 	struct netvsc_rx *rx = &ch->rx;
 	struct netvsc_ack *ack;
+	int ret;
 
 	while (rx->ack_tail != rx->ack_head) {
 		ack = &rx->acks[rx->ack_tail & (rx->ack_size - 1)];
 		msg.status = cpu_to_le32(ack->status);
-		if (netvsc_vmbus_complete(ch->chn, ack->id, &msg,
-					  sizeof(msg)) == -EAGAIN) {
+		ret = netvsc_vmbus_complete(ch->chn, ack->id, &msg, sizeof(msg));
+		if (ret && ret != -ENODEV) {
 			netvsc_rx_count(ch, &ch->rx_stats.comp_busy);
 			mod_timer(&rx->retry, jiffies + 1);
 			return;
@@ -123,7 +130,7 @@ static void netvsc_rx_ack(struct netvsc_chan *ch,
 	ack->id = pkt->trans_id;
 	ack->status = status;
 	WRITE_ONCE(rx->ack_head, rx->ack_head + 1);
-	if (rx->ack_head - rx->ack_tail >= NETVSC_ACK_BATCH)
+	if (!((rx->ack_head - rx->ack_tail) % NETVSC_ACK_BATCH))
 		netvsc_rx_ack_flush(ch);
 }
 
@@ -190,11 +197,60 @@ static void netvsc_rx_ip_csum(struct sk_buff *skb)
 	ip->check = ip_fast_csum(ip, ip->ihl);
 }
 
+/* Bytes in front of a TCP segment, and what its pseudo header makes of the sum;
+ * 0: it is none
+ */
+static u32 netvsc_rx_pseudo(const struct sk_buff *skb, __sum16 *sum)
+{
+	const struct ipv6hdr *ip6 = (const void *)skb->data;
+	const struct iphdr *ip = (const void *)skb->data;
+	u32 head, len;
+
+	if (skb->protocol == htons(ETH_P_IP) && skb_headlen(skb) >= sizeof(*ip) &&
+	    ip->ihl >= 5 && ip->protocol == IPPROTO_TCP && !ip_is_fragment(ip)) {
+		head = ip->ihl * 4;
+		len = ntohs(ip->tot_len);
+		if (len < head || len > skb->len)
+			return 0;
+		*sum = ~csum_tcpudp_magic(ip->saddr, ip->daddr, len - head,
+					  IPPROTO_TCP, 0);
+		return head;
+	}
+	if (skb->protocol == htons(ETH_P_IPV6) &&
+	    skb_headlen(skb) >= sizeof(*ip6) && ip6->nexthdr == IPPROTO_TCP) {
+		len = ntohs(ip6->payload_len);
+		if (len > skb->len - sizeof(*ip6))
+			return 0;
+		*sum = ~csum_ipv6_magic(&ip6->saddr, &ip6->daddr, len,
+					IPPROTO_TCP, 0);
+		return sizeof(*ip6);
+	}
+	return 0;
+}
+
+/* A segment that was never summed up, as it did not leave the host: whoever
+ * sends it on does that [3.4]
+ */
+static bool netvsc_rx_tcp_csum(struct sk_buff *skb)
+{
+	__sum16 sum;
+	u32 head = netvsc_rx_pseudo(skb, &sum);
+
+	if (!head || skb_headlen(skb) < head + sizeof(struct tcphdr))
+		return false;
+	((struct tcphdr *)(skb->data + head))->check = sum;
+	return skb_partial_csum_set(skb, head, offsetof(struct tcphdr, check));
+}
+
 static void netvsc_rx_csum(struct sk_buff *skb, u32 csum)
 {
+	const u32 tcp = RNDIS_RX_CSUM_TCP_GOOD | RNDIS_RX_CSUM_TCP_INVALID;
+
 	if ((csum & (RNDIS_RX_CSUM_IP_GOOD | RNDIS_RX_CSUM_IP_INVALID)) ==
 	    (RNDIS_RX_CSUM_IP_GOOD | RNDIS_RX_CSUM_IP_INVALID))
 		netvsc_rx_ip_csum(skb);
+	if (unlikely((csum & tcp) == tcp) && netvsc_rx_tcp_csum(skb))
+		return;
 	if ((skb->dev->features & NETIF_F_RXCSUM) &&
 	    (csum & (RNDIS_RX_CSUM_TCP_GOOD | RNDIS_RX_CSUM_UDP_GOOD)))
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
@@ -238,7 +294,9 @@ static void netvsc_rx_skb(struct netvsc_chan *ch, const void *data,
 		netvsc_rx_hash(skb, desc);
 	if (desc->infos & RNDIS_INFO_VLAN)
 		__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), desc->vlan_tci);
-	skb_record_rx_queue(skb, ch->index);
+	/* not one that only the host uses: see netvsc_grow() */
+	if (likely(ch->index < READ_ONCE(ch->nv->nchans)))
+		skb_record_rx_queue(skb, ch->index);
 
 	u64_stats_update_begin(&ch->rx_stats.sync);
 	u64_stats_inc(&ch->rx_stats.packets);
@@ -269,7 +327,8 @@ static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
 		     (desc.packet_id & whole) != whole))
 		return netvsc_rx_refuse(ch, "Part of a frame, flags",
 					desc.packet_id);
-	if (unlikely(READ_ONCE(ch->nv->state) != NETVSC_RUNNING)) {
+	if (unlikely(READ_ONCE(ch->nv->state) != NETVSC_RUNNING ||
+		     ch->rx.netpoll)) {
 		netvsc_rx_count(ch, &ch->rx_stats.early);
 		return true;
 	}
@@ -411,6 +470,17 @@ static bool netvsc_dispatch(struct netvsc_chan *ch,
 	return true;
 }
 
+/*
+ * May netpoll, under which no frame can be passed up, take what is no completion?
+ * Only if a queue waits for a completion that must be behind it: then frames make
+ * way, or the last words of a kernel would not get out.
+ */
+static bool netvsc_netpoll_takes(const struct netvsc_chan *ch, int work)
+{
+	return !work &&
+	       netif_xmit_stopped(netdev_get_tx_queue(ch->nv->ndev, ch->index));
+}
+
 /* Take packets up to a limit; false: no more can be acknowledged just now */
 static bool netvsc_rx_drain(struct netvsc_chan *ch, int budget, int *work)
 {
@@ -420,9 +490,10 @@ static bool netvsc_rx_drain(struct netvsc_chan *ch, int budget, int *work)
 
 	if (!pkt)
 		pkt = netvsc_vmbus_first(ch->chn);
+	ch->rx.netpoll = !budget;
 	while (pkt && *work < limit) {
-		/* netpoll: completions only, nothing may be passed up */
-		if (!budget && pkt->type != VM_PKT_COMP)
+		if (!budget && pkt->type != VM_PKT_COMP &&
+		    !netvsc_netpoll_takes(ch, *work))
 			break;
 		room = pkt->type == VM_PKT_COMP || netvsc_rx_ack_room(ch);
 		if (unlikely(!room))
@@ -439,9 +510,9 @@ static bool netvsc_rx_drain(struct netvsc_chan *ch, int budget, int *work)
  * More came in before signals were on again. A ring whose index the host has
  * made nonsense of says so for ever: that is not to take the processor.
  */
-static void netvsc_poll_again(struct netvsc_chan *ch)
+static void netvsc_poll_again(struct netvsc_chan *ch, bool now)
 {
-	if (ch->rx.empty_polls > NETVSC_EMPTY_POLLS) {
+	if (!now) {
 		mod_timer(&ch->rx.retry, jiffies + 1);
 	} else if (napi_schedule_prep(&ch->rx.napi)) {
 		netvsc_vmbus_mask(ch->chn);
@@ -458,8 +529,8 @@ static void netvsc_poll_again(struct netvsc_chan *ch)
 static int netvsc_poll(struct napi_struct *napi, int budget)
 {
 	struct netvsc_chan *ch = container_of(napi, struct netvsc_chan, rx.napi);
+	bool room, again;
 	int work = 0;
-	bool room;
 
 	/* busy polling, and netpoll, need no signal: is there a ring at all? */
 	if (unlikely(!smp_load_acquire(&ch->open))) {	/* with nvsp_opened() */
@@ -476,11 +547,13 @@ static int netvsc_poll(struct napi_struct *napi, int budget)
 		return 0;
 	if (work >= budget)
 		return budget;
+	/* once this is complete, another poll may run beside the rest of it */
+	ch->rx.empty_polls = work ? 0 : ch->rx.empty_polls + 1;
+	again = ch->rx.empty_polls <= NETVSC_EMPTY_POLLS;
 	if (!napi_complete_done(napi, work) || !room)
 		return work;	/* without room the retry timer polls again */
-	ch->rx.empty_polls = work ? 0 : ch->rx.empty_polls + 1;
 	if (netvsc_vmbus_unmask(ch->chn))
-		netvsc_poll_again(ch);
+		netvsc_poll_again(ch, again);
 	return work;
 }
 
@@ -562,6 +635,9 @@ void netvsc_rx_enable(struct netvsc_chan *ch)
  * netvsc_rx_disable() - receive no more; before the channel is closed
  * @ch: channel, whose transmit side is stopped
  *
+ * A poll that NAPI holds to be over may still be about to unmask its ring: before
+ * the channel is closed, a grace period has to pass, and netvsc_rx_halt() to run.
+ *
  * Context: process, RTNL.
  */
 void netvsc_rx_disable(struct netvsc_chan *ch)
@@ -569,8 +645,20 @@ void netvsc_rx_disable(struct netvsc_chan *ch)
 	if (!ch->rx.enabled)
 		return;
 	napi_disable(&ch->rx.napi);
-	timer_delete_sync(&ch->rx.retry);
 	ch->rx.enabled = false;
+}
+
+/**
+ * netvsc_rx_halt() - and look at the ring no more
+ * @ch: channel, disabled; a grace period has passed since, if it was open
+ *
+ * A poll that was over for NAPI could have armed the timer in that time.
+ *
+ * Context: process, RTNL.
+ */
+void netvsc_rx_halt(struct netvsc_chan *ch)
+{
+	timer_delete_sync(&ch->rx.retry);
 	ch->rx.done_packets = 0;
 	ch->rx.done_bytes = 0;
 }

@@ -10,6 +10,7 @@ void netvsc_channel_cb(void *ctx);
 int netvsc_rx_alloc(struct netvsc_chan *ch);
 void netvsc_rx_enable(struct netvsc_chan *ch);
 void netvsc_rx_disable(struct netvsc_chan *ch);
+void netvsc_rx_halt(struct netvsc_chan *ch);
 void netvsc_rx_free(struct netvsc_chan *ch);
 bool netvsc_rx_idle(const struct netvsc_chan *ch);
 

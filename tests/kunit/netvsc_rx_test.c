@@ -5,8 +5,10 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
+#include <net/ip6_checksum.h>
 #include <net/page_pool/helpers.h>
 
+#include "../../netvsc.h"
 #include "../../netvsc_rx.h"
 #include "../../netvsc_tx.h"
 #include "../../nvsp_proto.h"
@@ -378,6 +380,91 @@ static void rx_ip_csum(struct kunit *test)
 	expect_delivered(dp, LEN, 1);
 }
 
+#define TCP_LEN		(LEN - ETH_HLEN)
+
+/* A TCP segment in a frame of LEN bytes, with nonsense for a sum */
+static void put_tcp(struct datapath *dp, u32 msg_len, bool v6, u32 ihl)
+{
+	u8 *ip = rx_buf(dp, msg_len - TCP_LEN);
+	u32 head = v6 ? 40 : 4 * ihl;
+
+	put_unaligned_be16(v6 ? ETH_P_IPV6 : ETH_P_IP, ip - 2);
+	if (v6) {
+		put_unaligned_be32(0x60000000, ip);
+		put_unaligned_be16(TCP_LEN - head, ip + 4);
+		ip[6] = IPPROTO_TCP;
+	} else {
+		ip[0] = 0x40 | ihl;
+		put_unaligned_be16(TCP_LEN, ip + 2);
+		put_unaligned_be16(0, ip + 6);
+		ip[9] = IPPROTO_TCP;
+	}
+	put_unaligned_be16(0xbad0, ip + head + 16);
+}
+
+/* The sum over a segment and its pseudo header; 0 if it is right */
+static u16 tcp_sum(const u8 *ip, bool v6)
+{
+	u32 head = v6 ? 40 : 4 * (ip[0] & 15), len = TCP_LEN - head;
+	__wsum sum = csum_partial(ip + head, len, 0);
+
+	if (v6)
+		return (__force u16)csum_ipv6_magic((const void *)(ip + 8),
+						    (const void *)(ip + 24), len,
+						    IPPROTO_TCP, sum);
+	return (__force u16)csum_tcpudp_magic(*(const __be32 *)(ip + 12),
+					      *(const __be32 *)(ip + 16), len,
+					      IPPROTO_TCP, sum);
+}
+
+/* A segment that did not leave the host, and was never summed up: whoever sends
+ * it on does that [3.4]
+ */
+static void rx_tcp_csum(struct kunit *test)
+{
+	static const u32 infos[][2] = { { 0, BIT(3) | BIT(7) } };
+	struct datapath *dp = datapath_new(test, 1);
+	struct sk_buff *skb;
+	struct xfer *xfer;
+	u32 i, len;
+
+	for (i = 0; i < 4; i++) {
+		len = message(dp, 0, infos, 1, LEN, 1);
+		put_tcp(dp, len, i & 1, i & 2 ? 7 : 5);
+		if (i & 2)
+			dp->ndev->features &= ~NETIF_F_RXCSUM;
+		xfer = xfer_new(dp);
+		xfer_add(xfer, len, 0);
+		xfer_put(dp, xfer, ID, COMPLETE);
+		datapath_poll(dp, 0, 64);
+		skb = __skb_dequeue(&dp->frames);
+		KUNIT_ASSERT_NOT_NULL(test, skb);
+		KUNIT_EXPECT_EQ(test, (u8)skb->ip_summed, CHECKSUM_PARTIAL);
+		KUNIT_EXPECT_NE(test, tcp_sum(skb->data, i & 1), 0);
+		KUNIT_EXPECT_EQ(test, skb_checksum_help(skb), 0);
+		KUNIT_EXPECT_EQ(test, tcp_sum(skb->data, i & 1), 0);
+		kfree_skb(skb);
+	}
+	/* what cannot be a segment is as good as the host says */
+	dp->ndev->features |= NETIF_F_RXCSUM;
+	for (len = ETH_HLEN; len < ETH_HLEN + 60; len++) {
+		u32 total = message(dp, 0, infos, 1, len, 1);
+		u8 *ip = rx_buf(dp, total - len + ETH_HLEN);
+
+		put_unaligned_be16(len & 1 ? ETH_P_IP : ETH_P_IPV6, ip - 2);
+		if (len > ETH_HLEN)
+			ip[0] = 0x4f;
+		xfer = xfer_new(dp);
+		xfer_add(xfer, total, 0);
+		xfer_put(dp, xfer, ID, COMPLETE);
+		datapath_poll(dp, 0, 64);
+		skb = delivered(dp);
+		KUNIT_ASSERT_NOT_NULL(test, skb);
+		KUNIT_EXPECT_EQ(test, (u8)skb->ip_summed, CHECKSUM_UNNECESSARY);
+		kfree_skb(skb);
+	}
+}
+
 static void rx_hash(struct kunit *test)
 {
 	static const u32 infos[][2] = { { 8, 0xdeadbeef }, { 0, BIT(3) } };
@@ -396,6 +483,24 @@ static void rx_hash(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, skb_get_rx_queue(skb), 0);
 		kfree_skb(skb);
 	}
+}
+
+/* A channel that is open, but not in use, names no queue that there is not */
+static void rx_queue(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 2);
+	struct sk_buff *skb;
+	u32 i;
+
+	for (i = 0; i < 2; i++) {
+		receive(dp, NULL, 0, LEN, 1);
+		skb = delivered(dp);
+		KUNIT_ASSERT_NOT_NULL(test, skb);
+		KUNIT_EXPECT_EQ(test, skb_rx_queue_recorded(skb), !i);
+		kfree_skb(skb);
+		dp->nv->nchans = 0;
+	}
+	dp->nv->nchans = 2;
 }
 
 static void rx_vlan(struct kunit *test)
@@ -794,6 +899,7 @@ static void rx_completions(struct kunit *test)
 	struct { __le32 type, status, zero[4]; } msg = {
 		.status = cpu_to_le32(NVSP_STATUS_SUCCESS),
 	};
+	struct nvsp_xact xact = { .kind = NVSP_XACT_RNDIS };
 	struct datapath *dp = datapath_new(test, 2);
 	u32 type, n = 0;
 	u64 id;
@@ -824,6 +930,15 @@ static void rx_completions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 2);
 	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.strays), n + 3);
 	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.packets), 1);
+	/* a control exchange is completed on the primary alone */
+	nvsp_xact_start(dp->nv, &xact);
+	datapath_put(dp, 1, VM_PKT_COMP, 0, xact.id, NULL, 0, &msg, 8);
+	datapath_poll(dp, 1, 64);
+	KUNIT_EXPECT_FALSE(test, xact.answered);
+	datapath_put(dp, 0, VM_PKT_COMP, 0, xact.id, NULL, 0, &msg, 8);
+	datapath_poll(dp, 0, 64);
+	KUNIT_EXPECT_TRUE(test, xact.answered);
+	nvsp_xact_end(dp->nv, &xact);
 	datapath_forget(dp);
 	datapath_settle(dp);
 }
@@ -836,8 +951,13 @@ static void rx_netpoll(struct kunit *test)
 		.status = cpu_to_le32(NVSP_STATUS_SUCCESS),
 	};
 	struct datapath *dp = datapath_new(test, 1);
+	struct dql *dql = &netdev_get_tx_queue(dp->ndev, 0)->dql;
 	u32 i;
 
+	/* a byte limit at which the queue does not stop */
+	dql->min_limit = 1 << 20;
+	dql->limit = 1 << 20;
+	dql->adj_limit = 1 << 20;
 	for (i = 0; i < 3; i++)
 		datapath_xmit(dp, datapath_skb(dp, 0, LEN, i), false);
 	for (i = 0; i < 3; i++) {
@@ -861,6 +981,40 @@ static void rx_netpoll(struct kunit *test)
 	expect_ack(dp, ID, NVSP_STATUS_SUCCESS);
 	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.packets), 3);
 	expect_idle(dp);
+	datapath_forget(dp);
+	datapath_settle(dp);
+}
+
+/* A queue waits for a completion behind frames: those make way, one a poll, but
+ * are acknowledged. What stops it is its byte limit, which begins at 0.
+ */
+static void rx_netpoll_stopped(struct kunit *test)
+{
+	struct nvsp_msg_rndis_complete msg = {
+		.type = cpu_to_le32(NVSP_RNDIS_PACKET_COMPLETE),
+		.status = cpu_to_le32(NVSP_STATUS_SUCCESS),
+	};
+	struct datapath *dp = datapath_new(test, 1);
+	struct netdev_queue *txq = netdev_get_tx_queue(dp->ndev, 0);
+	u32 i;
+
+	datapath_xmit(dp, datapath_skb(dp, 0, LEN, 0), false);
+	for (i = 0; i < 3; i++)
+		put_many(dp, 1, ID + i, 0);
+	datapath_put(dp, 0, VM_PKT_COMP, 0, datapath_sent(dp, 0)->id, NULL, 0,
+		     &msg, sizeof(msg));
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_TRUE(test, netif_xmit_stopped(txq));
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 0), 0);
+	}
+	/* the last one has taken what was behind it, too */
+	KUNIT_EXPECT_FALSE(test, netif_xmit_stopped(txq));
+	expect_nothing(dp);
+	expect_acks(dp, ID, 3, NVSP_STATUS_SUCCESS);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.early), 3);
+	datapath_poll(dp, 0, 64);
+	receive(dp, NULL, 0, LEN, 7);
+	expect_delivered(dp, LEN, 7);
 	datapath_forget(dp);
 	datapath_settle(dp);
 }
@@ -1002,6 +1156,24 @@ static void rx_ack_batch(struct kunit *test)
 	expect_idle(dp);
 }
 
+/* The host has made an index nonsense, for a while: nothing is lost meanwhile */
+static void rx_ack_broken(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+
+	dp->ack_error = -EIO;
+	dp->ack_errors = -1;
+	put_packets(dp, 0, 300);
+	datapath_poll(dp, 0, 400);
+	KUNIT_EXPECT_EQ(test, dp->nacks, 0);
+	KUNIT_EXPECT_TRUE(test, dp->retry);
+	dp->ack_errors = 0;
+	datapath_poll(dp, 0, 400);
+	datapath_poll(dp, 0, 400);
+	expect_acks(dp, ID, 300, NVSP_STATUS_SUCCESS);
+	expect_idle(dp);
+}
+
 /* The channel is gone: nothing waits for it */
 static void rx_ack_gone(struct kunit *test)
 {
@@ -1053,7 +1225,9 @@ static struct kunit_case rx_cases[] = {
 	KUNIT_CASE(rx_runts),
 	KUNIT_CASE_PARAM(rx_csum, csum_gen_params),
 	KUNIT_CASE(rx_ip_csum),
+	KUNIT_CASE(rx_tcp_csum),
 	KUNIT_CASE(rx_hash),
+	KUNIT_CASE(rx_queue),
 	KUNIT_CASE(rx_vlan),
 	KUNIT_CASE(rx_parts),
 	KUNIT_CASE(rx_stats),
@@ -1070,12 +1244,14 @@ static struct kunit_case rx_cases[] = {
 	KUNIT_CASE(rx_inband_types),
 	KUNIT_CASE(rx_completions),
 	KUNIT_CASE(rx_netpoll),
+	KUNIT_CASE(rx_netpoll_stopped),
 	KUNIT_CASE(rx_unmask),
 	KUNIT_CASE(rx_empty_polls),
 	KUNIT_CASE(rx_closed),
 	KUNIT_CASE(rx_ack_full),
 	KUNIT_CASE_SLOW(rx_ack_grow),
 	KUNIT_CASE(rx_ack_batch),
+	KUNIT_CASE(rx_ack_broken),
 	KUNIT_CASE(rx_ack_gone),
 	KUNIT_CASE(rx_no_memory),
 	{}
