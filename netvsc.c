@@ -4,8 +4,10 @@
  * exchanges that wait for an answer, and the host's notices. Numbers in
  * brackets name the sections of the protocol reference.
  *
- * Every wait ends at nv->deadline, or within a slice of a rescind, but for
- * what the bus waits for itself (see netvsc_vmbus.c).
+ * Every wait ends at nv->deadline, or within a slice of the moment when the bus
+ * has noted a rescind, but for what the bus waits for itself (netvsc_vmbus.c).
+ * The bus notes one rescind after the other: not before the driver has removed
+ * the device of the one in front, for which it needs RTNL.
  */
 #include <linux/delay.h>
 #include <linux/etherdevice.h>
@@ -65,6 +67,26 @@ static const struct nvsp_buf_kind nvsp_tx_buf = {
 void nvsp_set_deadline(struct netvsc *nv)
 {
 	nv->deadline = jiffies + msecs_to_jiffies(nv->timeout_ms);
+}
+
+/**
+ * nvsp_limit_wait() - let a part of an operation take a quarter of the time left
+ * @nv: the device
+ *
+ * For what the operation can do without: a host that does not answer it is not
+ * to take the time of the steps behind it.
+ *
+ * Context: the configuration path.
+ * Return: the whole operation's deadline, for nv->deadline when the part is over.
+ */
+unsigned long nvsp_limit_wait(struct netvsc *nv)
+{
+	unsigned long whole = nv->deadline;
+	long left = whole - jiffies;
+
+	if (left > 0)
+		nv->deadline = jiffies + left / 4;
+	return whole;
 }
 
 /* Jiffies to wait before the next look, or why there is nothing to wait for */
@@ -721,12 +743,11 @@ static bool nvsp_offers_over(struct netvsc *nv)
 
 static void nvsp_offers_wait(struct netvsc *nv)
 {
-	unsigned long until = jiffies + (long)(nv->deadline - jiffies) / 4;
 	long slice;
 
 	while (!nvsp_offers_over(nv)) {
 		slice = nvsp_slice(nv);
-		if (slice < 0 || time_after(jiffies, until))
+		if (slice < 0)
 			break;
 		wait_event_timeout(nv->offers.wait, nvsp_offers_over(nv),
 				   slice);
@@ -781,17 +802,20 @@ static u32 nvsp_request_subchannels(struct netvsc *nv, u32 want)
  * No offer is taken any more when this returns. The bus's callback stays set,
  * and refuses all: clearing it would race with the bus's own look at it.
  *
- * Context: the configuration path; may sleep. Waits until the deadline, and
- * then without one for channels that are just being opened.
+ * Context: the configuration path; may sleep. Waits for a quarter of the time to
+ * the deadline, and then without one for channels that are just being opened.
  * Return: number of subchannels, from index 1 on, that are open.
  */
 u32 nvsp_open_subchannels(struct netvsc *nv, u32 want, void (*cb)(void *))
 {
+	unsigned long whole;
 	u32 granted, n;
 
 	want = min_t(u32, want, NETVSC_CHANNELS_MAX - 1);
 	if (!want || nv->sess.version < NVSP_VERSION_5)
 		return 0;
+
+	whole = nvsp_limit_wait(nv);
 
 	/* offers can be here before the answer has been seen */
 	nvsp_offers_expect(nv, want, cb);
@@ -803,6 +827,7 @@ u32 nvsp_open_subchannels(struct netvsc *nv, u32 want, void (*cb)(void *))
 
 	nvsp_offers_limit(nv, 0);
 	wait_event(nv->offers.wait, nvsp_offers_over(nv));
+	nv->deadline = whole;
 
 	for (n = 0; n < granted; n++) {
 		if (!nv->chans[n + 1]->open)

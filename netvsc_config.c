@@ -137,7 +137,8 @@ VISIBLE_IF_KUNIT int netvsc_validate(const struct netvsc *nv,
 static bool netvsc_needs_session(const struct netvsc_config *old,
 				 const struct netvsc_config *want)
 {
-	return old->mtu != want->mtu || old->channels != want->channels ||
+	return old->session != want->session || old->mtu != want->mtu ||
+	       old->channels != want->channels ||
 	       old->rx_bytes != want->rx_bytes ||
 	       old->tx_bytes != want->tx_bytes;
 }
@@ -180,7 +181,7 @@ VISIBLE_IF_KUNIT u32 netvsc_diff(const struct netvsc *nv,
 		return steps;
 	if ((old->features ^ want->features) & NETVSC_HOST_FEATURES)
 		steps |= NETVSC_STEP_OFFLOADS;
-	if (memcmp(&old->rss, &want->rss, sizeof(old->rss)) && nv->nchans > 1)
+	if (memcmp(&old->rss, &want->rss, sizeof(old->rss)))
 		steps |= NETVSC_STEP_RSS;
 	if (old->filter != want->filter && nv->state == NETVSC_RUNNING)
 		steps |= NETVSC_STEP_FILTER;
@@ -297,8 +298,8 @@ static void netvsc_chans_trim(struct netvsc *nv, u32 count)
 		if (!netvsc_chan_made(ch) || ch->open)
 			continue;
 		netvsc_rx_disable(ch);
-		netvsc_rx_free(ch);
 		netvsc_rx_halt(ch);
+		netvsc_rx_free(ch);
 		netvsc_tx_free(ch);
 		any = true;
 	}
@@ -337,6 +338,8 @@ static bool netvsc_drained(const struct netvsc *nv)
 
 	for (i = 0; i < nv->nchans; i++) {
 		ch = nv->chans[i];
+		if (netvsc_vmbus_rescinded(ch->chn))
+			continue;	/* nothing comes on it any more */
 		if (!netvsc_tx_idle(ch) || !netvsc_rx_idle(ch) ||
 		    !netvsc_vmbus_drained(ch->chn))
 			return false;
@@ -344,15 +347,12 @@ static bool netvsc_drained(const struct netvsc *nv)
 	return true;
 }
 
-/* Wait for it, for a part of the time that the operation has */
 static void netvsc_drain(struct netvsc *nv)
 {
-	unsigned long until = jiffies + (long)(nv->deadline - jiffies) / 4;
-
 	while (!netvsc_drained(nv)) {
 		if (netvsc_vmbus_rescinded(nv->hdev->channel))
 			return;
-		if (time_after(jiffies, until)) {
+		if (time_after(jiffies, nv->deadline)) {
 			netdev_err(nv->ndev,
 				   "Ring buffer not empty after closing rndis\n");
 			return;
@@ -395,16 +395,19 @@ void netvsc_update_carrier(struct netvsc *nv)
 /* 4a: move no packet any more. The session stays. */
 static void netvsc_pause(struct netvsc *nv)
 {
+	unsigned long whole;
 	int ret;
 
 	if (nv->state != NETVSC_RUNNING)
 		return;
 	netvsc_tx_stop(nv);
 	netif_carrier_off(nv->ndev);
+	whole = nvsp_limit_wait(nv);
 	ret = rndis_filter_set_filter(nv, 0);
 	if (ret && ret != -ENODEV)
 		netdev_err(nv->ndev, "unable to close device (ret %d).\n", ret);
 	netvsc_drain(nv);
+	nv->deadline = whole;
 	netvsc_set_state(nv, NETVSC_CONNECTED);
 }
 
@@ -429,12 +432,14 @@ static void netvsc_quiesce(struct netvsc *nv)
 /* 4b: end the session, also one that was made by half */
 static void netvsc_disconnect(struct netvsc *nv)
 {
+	unsigned long whole = nvsp_limit_wait(nv);
 	struct netvsc_chan *ch;
 	u32 i;
 
 	if (netvsc_has_session(nv->state))
 		rndis_filter_halt(nv);
 	nvsp_revoke_buffers(nv);
+	nv->deadline = whole;
 	netvsc_quiesce(nv);
 	nvsp_close(nv);
 	rndis_filter_release(nv);
@@ -447,47 +452,92 @@ static void netvsc_disconnect(struct netvsc *nv)
 	netvsc_set_state(nv, NETVSC_DOWN);
 }
 
+/* What of the wanted spreading is possible with the channels that there are */
+static void netvsc_choose_rss(struct netvsc *nv)
+{
+	u32 i;
+
+	nv->rss = nv->cfg.rss;
+	for (i = 0; i < nv->sess.rss_entries; i++) {
+		if (nv->rss.table[i] < nv->nchans)
+			continue;
+		netvsc_rss_default(&nv->rss, nv->nchans);
+		if (netif_is_rxfh_configured(nv->ndev))
+			netdev_notice(nv->ndev,
+				      "the indirection table needs more than %u channels: spreading evenly\n",
+				      nv->nchans);
+		return;
+	}
+}
+
+static int netvsc_set_rss(struct netvsc *nv)
+{
+	netvsc_choose_rss(nv);
+	return nv->nchans > 1 ? rndis_filter_set_rss(nv, &nv->rss) : 0;
+}
+
 /* The channels that there are now: tell the datapath, the stack and the host */
 static int netvsc_use_channels(struct netvsc *nv, u32 count)
 {
-	struct netvsc_rss *rss = &nv->cfg.rss;
-	bool fits = netif_is_rxfh_configured(nv->ndev);
-	u32 i;
+	u32 old = nv->nchans;
+	unsigned long whole;
 	int ret;
 
 	WRITE_ONCE(nv->nchans, count);
-	for (i = 0; i < nv->sess.rss_entries; i++)
-		fits &= rss->table[i] < count;
-	if (!fits)
-		netvsc_rss_default(rss, count);
 	if (nv->state == NETVSC_RUNNING)
 		netvsc_tx_start(nv);
 	ret = netif_set_real_num_queues(nv->ndev, count, count);
+	if (ret) {
+		netvsc_tx_stop(nv);
+		WRITE_ONCE(nv->nchans, old);
+		if (nv->state == NETVSC_RUNNING)
+			netvsc_tx_start(nv);
+		return ret;
+	}
+	if (!netif_is_rxfh_configured(nv->ndev))
+		netvsc_rss_default(&nv->cfg.rss, nv->cfg.channels);
 	/* without it all channels work, the host just does not choose them */
-	if (count > 1)
-		rndis_filter_set_rss(nv, rss);
-	return ret;
+	whole = nvsp_limit_wait(nv);
+	netvsc_set_rss(nv);
+	nv->deadline = whole;
+	return 0;
 }
 
-/* Ask for the other channels; nv->cfg.channels becomes what there is */
+/* Until the host sends its own, which may be any time */
+static void netvsc_fill_tx_table(struct netvsc *nv, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < NETVSC_SEND_TABLE; i++)
+		WRITE_ONCE(nv->tx_table[i], i % count);
+}
+
+/* Ask for the other channels, and use what there is then. One that is open
+ * behind a missing one is read, too: the host may send on it.
+ */
 static int netvsc_grow(struct netvsc *nv, u32 want)
 {
 	u32 i, count = 1;
 
-	/* until the host sends its own, which may be any time now */
-	for (i = 0; i < NETVSC_SEND_TABLE; i++)
-		WRITE_ONCE(nv->tx_table[i], i % want);
+	netvsc_fill_tx_table(nv, want);
 	for (i = 1; i < want; i++)
 		netvsc_rx_enable(nv->chans[i]);
 	if (want > 1)
 		count += nvsp_open_subchannels(nv, want - 1, netvsc_channel_cb);
 	for (i = count; i < want; i++)
-		netvsc_rx_disable(nv->chans[i]);
-	nv->cfg.channels = count;
+		if (!nv->chans[i]->open)
+			netvsc_rx_disable(nv->chans[i]);
+	if (count < want) {
+		netvsc_fill_tx_table(nv, count);
+		netdev_notice(nv->ndev, "%u of %u channels are open\n",
+			      count, want);
+	}
 	return netvsc_use_channels(nv, count);
 }
 
-/* Features follow what this host can do; none comes back by itself */
+/* Features follow what this host can do; none comes back by itself, but those
+ * that a change has lost which failed
+ */
 static void netvsc_update_features(struct netvsc *nv)
 {
 	netdev_features_t hw = NETIF_F_RXCSUM | NETIF_F_SG | NETIF_F_RXHASH;
@@ -509,10 +559,28 @@ static void netvsc_update_features(struct netvsc *nv)
 	}
 	ndev->hw_features &= ~NETVSC_HW_FEATURES;
 	ndev->hw_features |= hw;
-	ndev->features &= ~NETVSC_HW_FEATURES | hw;
+	ndev->features &= ~NETVSC_HW_FEATURES;
+	ndev->features |= nv->cfg.features & hw;
+	nv->cfg.features = ndev->features;
 	netif_set_tso_max_size(ndev, tso_max);
 	if (nv->registered)
 		netdev_features_change(ndev);
+}
+
+/* A host forgets the address that the interface was given */
+static void netvsc_restore_mac(struct netvsc *nv)
+{
+	unsigned long whole;
+	int ret;
+
+	if (!nv->registered || ether_addr_equal(nv->ndev->dev_addr, nv->sess.mac))
+		return;
+	whole = nvsp_limit_wait(nv);
+	ret = rndis_filter_set_mac(nv, nv->ndev->dev_addr);
+	nv->deadline = whole;
+	if (ret)
+		netdev_err(nv->ndev, "host does not take the hardware address: %d\n",
+			   ret);
 }
 
 /* What the host made of the configuration */
@@ -529,15 +597,23 @@ static void netvsc_settle(struct netvsc *nv)
 	nv->ndev->max_mtu = nv->sess.version >= NVSP_VERSION_2 ?
 			    NETVSC_MTU_MAX : ETH_DATA_LEN;
 	netvsc_update_features(nv);
-	if (nv->registered && !ether_addr_equal(nv->ndev->dev_addr, nv->sess.mac))
-		rndis_filter_set_mac(nv, nv->ndev->dev_addr);
+	netvsc_restore_mac(nv);
+}
+
+/* Old hosts take a shorter receive buffer only [2.4]: use the first part of it */
+static void netvsc_limit_rx(struct netvsc *nv)
+{
+	u32 max = netvsc_rx_bytes_max(nv);
+
+	nv->cfg.rx_bytes = min(nv->cfg.rx_bytes, max);
+	nv->bufs->rx.bytes = min(nv->bufs->rx.bytes, max);
 }
 
 /*
  * netvsc_connect() - make a session with the configuration in force
  *
  * Without @all only the primary channel is opened. Ends in state CONNECTED, or
- * DOWN with an error.
+ * without a session and with an error.
  */
 static int netvsc_connect(struct netvsc *nv, bool all)
 {
@@ -552,8 +628,10 @@ static int netvsc_connect(struct netvsc *nv, bool all)
 	ret = nvsp_open(nv, netvsc_channel_cb);
 	if (!ret)
 		ret = nvsp_negotiate(nv);
-	if (!ret)
-		ret = nvsp_share_buffers(nv);
+	if (ret)
+		goto err;
+	netvsc_limit_rx(nv);
+	ret = nvsp_share_buffers(nv);
 	if (!ret)
 		ret = rndis_filter_connect(nv);
 	if (ret)
@@ -598,7 +676,7 @@ static int netvsc_apply(struct netvsc *nv, u32 steps)
 	if (steps & NETVSC_STEP_OFFLOADS)
 		ret = rndis_filter_set_offloads(nv, nv->cfg.features);
 	if (!ret && (steps & NETVSC_STEP_RSS))
-		ret = rndis_filter_set_rss(nv, &nv->cfg.rss);
+		ret = netvsc_set_rss(nv);
 	if (!ret && (steps & NETVSC_STEP_FILTER))
 		ret = rndis_filter_set_filter(nv, nv->cfg.filter);
 	return ret;
@@ -651,6 +729,9 @@ static void netvsc_go_back(struct netvsc *nv, struct netvsc_plan *plan)
 	if (netvsc_has_session(nv->state))
 		netvsc_disconnect(nv);
 	netvsc_set_state(nv, NETVSC_DEAD);
+	/* what the host made of it in between does not count */
+	nv->cfg = plan->old;
+	WRITE_ONCE(nv->ndev->mtu, nv->cfg.mtu);
 	netif_carrier_off(nv->ndev);
 	netif_tx_disable(nv->ndev);
 	netdev_err(nv->ndev, "no way back to the old configuration: %d\n", ret);
@@ -748,10 +829,9 @@ int netvsc_config_connect(struct netvsc *nv)
  * netvsc_add_subchannels() - open the channels that probe left closed
  * @nv: the device
  *
- * Traffic on the primary goes on.
+ * Traffic on the primary goes on, whatever becomes of the others.
  *
- * Context: process, RTNL. Return: 0 or a negative error; the channels that there
- * are stay as they are then.
+ * Context: process, RTNL. Return: 0 or a negative error.
  */
 int netvsc_add_subchannels(struct netvsc *nv)
 {
@@ -766,11 +846,35 @@ int netvsc_add_subchannels(struct netvsc *nv)
 		nvsp_set_deadline(nv);
 		ret = netvsc_grow(nv, want);
 	}
-	if (ret)
-		nv->cfg.channels = nv->nchans;
 	netvsc_chans_trim(nv, nv->nchans);
 	netvsc_update_carrier(nv);
 	return ret;
+}
+
+/**
+ * netvsc_replace_channels() - get new channels for those that the host took back
+ * @nv: the device
+ *
+ * A host that takes back a subchannel alone leaves a queue on which nothing can
+ * be sent. There are others only in another session.
+ *
+ * Context: process, RTNL.
+ */
+void netvsc_replace_channels(struct netvsc *nv)
+{
+	struct netvsc_config want = nv->cfg;
+	u32 i;
+
+	if (netvsc_vmbus_rescinded(nv->hdev->channel))
+		return;		/* all goes */
+	for (i = 1; i < nv->nchans; i++)
+		if (netvsc_vmbus_rescinded(nv->chans[i]->chn))
+			break;
+	if (i >= nv->nchans)
+		return;
+	netdev_notice(nv->ndev, "host took channel %u back, connecting again\n", i);
+	want.session++;
+	netvsc_reconfigure(nv, &want, nv->state, NULL);
 }
 
 /**

@@ -18,6 +18,7 @@
 int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 		       enum netvsc_state target, struct netlink_ext_ack *extack);
 int netvsc_add_subchannels(struct netvsc *nv);
+void netvsc_replace_channels(struct netvsc *nv);
 
 void netvsc_config_init(struct netvsc *nv);
 int netvsc_config_connect(struct netvsc *nv);
@@ -27,8 +28,8 @@ void netvsc_config_free(struct netvsc *nv);
 u32 netvsc_max_channels(const struct netvsc *nv);
 u32 netvsc_rx_bytes_max(const struct netvsc *nv);
 void netvsc_rss_default(struct netvsc_rss *rss, u32 channels);
-void netvsc_update_carrier(struct netvsc *nv);
 void netvsc_set_carrier(struct netvsc *nv, bool up);
+void netvsc_update_carrier(struct netvsc *nv);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 int netvsc_validate(const struct netvsc *nv, const struct netvsc_config *want,

@@ -136,17 +136,18 @@ static const struct net_device_ops netvsc_netdev_ops = {
 	.ndo_get_stats64	= netvsc_get_stats64,
 };
 
-/* Return: jiffies until there is more to do, or 0 */
-static unsigned long netvsc_event_filter(struct netvsc *nv)
+/* A host that refuses, or says nothing, is asked again when the mode changes */
+static void netvsc_event_filter(struct netvsc *nv)
 {
 	struct netvsc_config want = nv->cfg;
+	int ret;
 
+	if (nv->state != NETVSC_RUNNING)
+		return;
 	want.filter = netvsc_filter(nv->ndev);
-	if (nv->state != NETVSC_RUNNING ||
-	    !netvsc_reconfigure(nv, &want, nv->state, NULL))
-		return 0;
-	set_bit(NETVSC_EVENT_FILTER, &nv->events);
-	return NETVSC_LINK_INTERVAL;
+	ret = netvsc_reconfigure(nv, &want, nv->state, NULL);
+	if (ret)
+		netdev_err(nv->ndev, "unable to set packet filter: %d\n", ret);
 }
 
 /*
@@ -161,7 +162,8 @@ static unsigned long netvsc_event_link(struct netvsc *nv)
 	struct net_device *ndev = nv->ndev;
 	unsigned long now = jiffies;
 
-	if (time_before(now, nv->link.next)) {
+	if (time_in_range_open(now, nv->link.next - NETVSC_LINK_INTERVAL,
+			       nv->link.next)) {
 		set_bit(NETVSC_EVENT_LINK, &nv->events);
 		return nv->link.next - now;
 	}
@@ -198,11 +200,13 @@ static void netvsc_event_work(struct work_struct *work)
 		goto out;
 	if (test_and_clear_bit(NETVSC_EVENT_SUBCHANNELS, &nv->events))
 		netvsc_add_subchannels(nv);
+	if (test_and_clear_bit(NETVSC_EVENT_CHANNEL, &nv->events))
+		netvsc_replace_channels(nv);
 	if (test_and_clear_bit(NETVSC_EVENT_FILTER, &nv->events))
-		again = netvsc_event_filter(nv);
+		netvsc_event_filter(nv);
 	if (test_and_clear_bit(NETVSC_EVENT_LINK, &nv->events) ||
 	    test_bit(NETVSC_EVENT_FLAP, &nv->events))
-		again = max(again, netvsc_event_link(nv));
+		again = netvsc_event_link(nv);
 out:
 	rtnl_unlock();
 	if (again)

@@ -123,7 +123,6 @@ static void netvsc_add_stats(const struct netvsc_chan *ch,
  * @s: where to, zeroed
  *
  * Channels that are no longer in use count on, so that nothing goes back.
- * Frames that were dropped on their way up are in ethtool's counters only.
  *
  * Context: any; no lock.
  */
@@ -136,6 +135,11 @@ void netvsc_get_stats64(struct net_device *ndev, struct rtnl_link_stats64 *s)
 		NETVSC_DONE_STAT(NULL, packets),
 		NETVSC_DONE_STAT(NULL, bytes),
 		NETVSC_TX_STAT(NULL, dropped),
+		NETVSC_RX_STAT(NULL, no_memory),
+		NETVSC_RX_STAT(NULL, early),
+		NETVSC_RX_STAT(NULL, length_errors),
+		NETVSC_RX_STAT(NULL, refused),
+		NETVSC_DONE_STAT(NULL, failed),
 	};
 	const struct netvsc *nv = netdev_priv(ndev);
 	/* Pairs with the release after a channel was made. */
@@ -153,6 +157,10 @@ void netvsc_get_stats64(struct net_device *ndev, struct rtnl_link_stats64 *s)
 	s->tx_packets += sum[3];
 	s->tx_bytes += sum[4];
 	s->tx_dropped += sum[5];
+	s->rx_dropped += sum[6] + sum[7];
+	s->rx_length_errors += sum[8];
+	s->rx_errors += sum[8] + sum[9];
+	s->tx_errors += sum[10];
 }
 
 /* There is a session with the host, and so there are channels and buffers. */
@@ -358,6 +366,7 @@ static int netvsc_set_channels(struct net_device *ndev,
 	struct netvsc *nv = netdev_priv(ndev);
 	struct netvsc_config want = nv->cfg;
 	u32 count = channels->combined_count;
+	int ret;
 
 	ASSERT_RTNL();
 
@@ -371,10 +380,12 @@ static int netvsc_set_channels(struct net_device *ndev,
 		return -EINVAL;
 
 	want.channels = count;
-	/* A table of the user's stays; ethtool saw to it that it fits. */
-	if (!netif_is_rxfh_configured(ndev))
-		netvsc_rss_default(&want.rss, count);
-	return netvsc_reconfigure(nv, &want, nv->state, NULL);
+	/* also to ask again for what the host has not granted the last time */
+	want.session++;
+	ret = netvsc_reconfigure(nv, &want, nv->state, NULL);
+	if (ret && nv->state == NETVSC_DEAD)
+		netdev_err(ndev, "restoring channel setting failed\n");
+	return ret;
 }
 
 /* Before a host has said its own, and if it refused a buffer, there is no
@@ -426,6 +437,7 @@ static int netvsc_set_ringparam(struct net_device *ndev,
 {
 	struct netvsc *nv = netdev_priv(ndev);
 	struct netvsc_config want = nv->cfg;
+	int ret;
 
 	ASSERT_RTNL();
 
@@ -443,7 +455,10 @@ static int netvsc_set_ringparam(struct net_device *ndev,
 	if (want.rx_bytes == nv->cfg.rx_bytes &&
 	    want.tx_bytes == nv->cfg.tx_bytes)
 		return 0;
-	return netvsc_reconfigure(nv, &want, nv->state, extack);
+	ret = netvsc_reconfigure(nv, &want, nv->state, extack);
+	if (ret && nv->state == NETVSC_DEAD)
+		netdev_err(ndev, "restoring ringparam failed\n");
+	return ret;
 }
 
 static u32 netvsc_get_rxfh_key_size(struct net_device *ndev)
@@ -474,10 +489,10 @@ static int netvsc_get_rxfh(struct net_device *ndev,
 	rxfh->hfunc = ETH_RSS_HASH_TOP;
 	if (rxfh->indir) {
 		for (i = 0; i < nv->sess.rss_entries; i++)
-			rxfh->indir[i] = nv->cfg.rss.table[i];
+			rxfh->indir[i] = nv->rss.table[i];
 	}
 	if (rxfh->key)
-		memcpy(rxfh->key, nv->cfg.rss.key, NETVSC_HASH_KEY_LEN);
+		memcpy(rxfh->key, nv->rss.key, NETVSC_HASH_KEY_LEN);
 	return 0;
 }
 
@@ -514,13 +529,18 @@ static int netvsc_set_rxfh(struct net_device *ndev,
 	if (!rxfh->indir && !rxfh->key)
 		return 0;
 	/* A host with a single queue does not take a key either. */
-	if (!nv->sess.rss_entries)
+	if (!nv->sess.rss_entries) {
+		NL_SET_ERR_MSG_MOD(extack, "the host has a single queue");
 		return -EOPNOTSUPP;
+	}
 
 	if (rxfh->indir) {
 		ret = netvsc_copy_table(nv, rxfh->indir, want.rss.table);
-		if (ret)
+		if (ret) {
+			NL_SET_ERR_MSG_MOD(extack,
+					   "the table names a channel that is not in use");
 			return ret;
+		}
 	}
 	if (rxfh->key)
 		memcpy(want.rss.key, rxfh->key, NETVSC_HASH_KEY_LEN);

@@ -116,7 +116,7 @@ def _boot(files, pattern, limit, temp):
     os.symlink(files["kernel"], kernel)
     os.mkdir(f"{temp}/bin")
     os.symlink(emulator.path(), f"{temp}/bin/qemu-system-x86_64")
-    qemu = ["-initrd", files["initramfs"], "-cpu", emulator.CPU, "-smp", "2", "-m", "384"]
+    qemu = ["-initrd", files["initramfs"], "-cpu", emulator.CPU, "-smp", "4", "-m", "512"]
     for directory in emulator.DIRS:
         qemu += ["-L", directory]
     status, said = debugkernel.kunit_py(

@@ -3,11 +3,16 @@
  * Configuration: what may be, what a change takes, and that one that fails at
  * any place leaves the old configuration, or a device that can be opened again.
  */
+#include <kunit/static_stub.h>
+#include <linux/etherdevice.h>
 #include <linux/rtnetlink.h>
 #include <linux/unaligned.h>
 
 #include "../../netvsc.h"
 #include "../../netvsc_config.h"
+#include "../../netvsc_rx.h"
+#include "../../netvsc_tx.h"
+#include "../../rndis_filter.h"
 #include "fake_bus.h"
 
 #define SILENCE_MS	60	/* that a test waits for a host that says nothing */
@@ -82,7 +87,9 @@ static void validate_rss(struct kunit *test)
 
 /* 2: what a change takes */
 
-enum change { NOTHING, MTU, CHANNELS, RX_BYTES, TX_BYTES, FEATURES, RSS, FILTER };
+enum change {
+	NOTHING, MTU, CHANNELS, RX_BYTES, TX_BYTES, SESSION, FEATURES, RSS, FILTER
+};
 
 static void make_change(struct netvsc_config *cfg, enum change change)
 {
@@ -94,6 +101,8 @@ static void make_change(struct netvsc_config *cfg, enum change change)
 		cfg->rx_bytes ^= SMALL;
 	if (change == TX_BYTES)
 		cfg->tx_bytes ^= SMALL;
+	if (change == SESSION)
+		cfg->session++;
 	if (change == FEATURES)
 		cfg->features ^= NETIF_F_LRO;
 	if (change == RSS)
@@ -150,7 +159,9 @@ static const struct diff_case diff_cases[] = {
 	{ RUNNING, RUNNING, FEATURES, OFFLOADS },
 	{ CONNECTED, CONNECTED, RSS, NETVSC_STEP_RSS },
 	{ RUNNING, RUNNING, RSS, NETVSC_STEP_RSS },
-	{ RUNNING, RUNNING, RSS, 0, .single = true },
+	{ RUNNING, RUNNING, RSS, NETVSC_STEP_RSS, .single = true },
+	{ CONNECTED, CONNECTED, SESSION, RECONNECT },
+	{ RUNNING, RUNNING, SESSION, RECONNECT | PAUSE | RESUME },
 	{ RUNNING, RUNNING, FILTER, NETVSC_STEP_FILTER },
 	{ CONNECTED, CONNECTED, FILTER, 0 },
 	{ CONNECTED, RUNNING, FILTER, RESUME },
@@ -221,7 +232,7 @@ static void check(struct fake_bus *bus, enum netvsc_state state)
 	KUNIT_EXPECT_TRUE(test, list_empty(&nv->xacts));
 	KUNIT_EXPECT_EQ(test, nv->nchans > 0, session);
 	if (session) {
-		KUNIT_EXPECT_EQ(test, nv->nchans, nv->cfg.channels);
+		KUNIT_EXPECT_LE(test, nv->nchans, nv->cfg.channels);
 		KUNIT_EXPECT_EQ(test, nv->ndev->real_num_tx_queues, nv->nchans);
 		KUNIT_EXPECT_EQ(test, nv->ndev->mtu, nv->cfg.mtu);
 		KUNIT_EXPECT_EQ(test, nv->bufs->rx.bytes,
@@ -229,26 +240,40 @@ static void check(struct fake_bus *bus, enum netvsc_state state)
 		KUNIT_EXPECT_EQ(test, nv->bufs->tx.bytes,
 				PAGE_ALIGN(nv->cfg.tx_bytes));
 	}
+	for (i = 0; session && i < nv->sess.rss_entries; i++)
+		KUNIT_EXPECT_LT(test, nv->rss.table[i], nv->nchans);
 	for (i = 0; i < nv->nchans_made; i++) {
 		KUNIT_EXPECT_EQ(test, !!nv->chans[i]->tx.reqs,
 				i < nv->nchans || nv->chans[i]->open);
-		KUNIT_EXPECT_EQ(test, nv->chans[i]->rx.enabled, i < nv->nchans);
+		/* what is open is read, in use or not */
+		KUNIT_EXPECT_EQ(test, nv->chans[i]->rx.enabled,
+				i < nv->nchans || nv->chans[i]->open);
 		KUNIT_EXPECT_EQ(test, nv->chans[i]->tx.running,
 				i < nv->nchans && state == RUNNING);
 	}
 }
 
-/* But for channels: a host may grant fewer at any time */
+/* The wanted configuration stays as it is, whatever the host grants of it */
 static void expect_config(struct fake_bus *bus, const struct netvsc_config *want)
 {
 	const struct netvsc_config *cfg = &bus->nv->cfg;
 	struct kunit *test = bus->test;
 
 	KUNIT_EXPECT_EQ(test, cfg->mtu, want->mtu);
-	KUNIT_EXPECT_LE(test, cfg->channels, want->channels);
+	KUNIT_EXPECT_EQ(test, cfg->channels, want->channels);
+	/* the hosts here do not coalesce, and so this does not outlive a session */
+	KUNIT_EXPECT_EQ(test, cfg->features & ~NETIF_F_LRO,
+			want->features & ~NETIF_F_LRO);
+	KUNIT_EXPECT_MEMEQ(test, &cfg->rss, &want->rss, sizeof(cfg->rss));
 	KUNIT_EXPECT_EQ(test, cfg->rx_bytes, want->rx_bytes);
 	KUNIT_EXPECT_EQ(test, cfg->tx_bytes, want->tx_bytes);
 	KUNIT_EXPECT_EQ(test, cfg->filter, want->filter);
+}
+
+/* As ethtool does when a user sets a table: else it follows the channels */
+static void use_table(struct fake_bus *bus)
+{
+	bus->ndev->priv_flags |= IFF_RXFH_CONFIGURED;
 }
 
 static void states(struct kunit *test)
@@ -275,6 +300,7 @@ static void changes(struct kunit *test)
 	struct netvsc_config want;
 	int i, change;
 
+	use_table(bus);
 	for (i = 0; i < ARRAY_SIZE(states); i++) {
 		for (change = NOTHING; change <= FILTER; change++) {
 			want = bus->nv->cfg;
@@ -366,7 +392,18 @@ static void rss_refused(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, rss, &want.rss, sizeof(*rss));
 }
 
-/* The table names no channel that there is not, whatever the host grants */
+static u32 told_entry(struct fake_bus *bus, u32 nth, u32 entry)
+{
+	struct fake_sent *sent = fake_bus_sent(bus, OID_RSS_PARAMS, nth);
+
+	KUNIT_ASSERT_NOT_NULL(bus->test, sent);
+	return get_unaligned_le32(sent->data + 28 + 40 + 4 * entry);
+}
+
+/*
+ * The table in force names no channel that there is not, whatever the host
+ * grants; and that of the user is there again when they are.
+ */
 static void rss_follows_channels(struct kunit *test)
 {
 	struct fake_bus *bus = begin(test, RUNNING, 2);
@@ -374,15 +411,208 @@ static void rss_follows_channels(struct kunit *test)
 	struct netvsc *nv = bus->nv;
 	u32 i, n;
 
-	for (n = 0; n < 3; n++) {
+	for (i = 0; i < NETVSC_RSS_TABLE_MAX; i++)
+		want.rss.table[i] = i == 5;
+	want.rss.key[7] ^= 0xff;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	use_table(bus);
+	for (n = 0; n < 4; n++) {
 		bus->host.grant = n & 1;
 		want.mtu ^= 4;
-		want.channels = 2;
+		fake_bus_forget(bus);
 		KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
 		KUNIT_EXPECT_EQ(test, nv->nchans, 1 + (n & 1));
 		check(bus, RUNNING);
-		for (i = 0; i < NETVSC_RSS_TABLE_MAX; i++)
-			KUNIT_EXPECT_LT(test, nv->cfg.rss.table[i], nv->nchans);
+		expect_config(bus, &want);
+		KUNIT_EXPECT_MEMEQ(test, nv->rss.key, want.rss.key,
+				   NETVSC_HASH_KEY_LEN);
+		if (!bus->host.grant) {
+			KUNIT_EXPECT_EQ(test, fake_bus_count(bus, OID_RSS_PARAMS),
+					0);
+			continue;
+		}
+		KUNIT_EXPECT_MEMEQ(test, &nv->rss, &want.rss, sizeof(nv->rss));
+		KUNIT_ASSERT_EQ(test, fake_bus_count(bus, OID_RSS_PARAMS), 2);
+		for (i = 0; i < NETVSC_RSS_TABLE_DEFAULT; i++)
+			KUNIT_EXPECT_EQ(test, told_entry(bus, 1, i), i == 5);
+	}
+	/* one that nobody has set is even */
+	bus->ndev->priv_flags &= ~IFF_RXFH_CONFIGURED;
+	want.mtu ^= 4;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	for (i = 0; i < NETVSC_RSS_TABLE_DEFAULT; i++)
+		KUNIT_EXPECT_EQ(test, nv->rss.table[i], i % 2);
+}
+
+/* With one channel in use a key is kept, and holds when there are more */
+static void rss_with_one_channel(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+	u8 *key;
+
+	want.rss.key[0] = 1;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, bus->nsent, 0);
+	KUNIT_EXPECT_EQ(test, bus->nv->rss.key[0], 1);
+	if (num_online_cpus() < 2)
+		return;
+	want.channels = 2;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_ASSERT_EQ(test, fake_bus_count(bus, OID_RSS_PARAMS), 2);
+	key = fake_bus_sent(bus, OID_RSS_PARAMS, 1)->data + 28 + 40 +
+	      4 * NETVSC_RSS_TABLE_DEFAULT;
+	KUNIT_EXPECT_EQ(test, key[0], 1);
+}
+
+/* What was not granted once is asked for the next time, and when told to */
+static void fewer_channels_for_a_while(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 2);
+	struct netvsc_config want = bus->nv->cfg;
+
+	bus->host.grant = 0;
+	want.mtu = 1400;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, bus->nv->nchans, 1);
+	bus->host.grant = 1;
+	want.session++;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, bus->nv->nchans, 2);
+	check(bus, RUNNING);
+	expect_config(bus, &want);
+}
+
+/* Behind a channel that does not open others do: the host may send on them */
+static void open_behind_a_gap(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 4);
+	struct netvsc_config want = bus->nv->cfg;
+	struct netvsc *nv = bus->nv;
+	u32 i;
+
+	bus->nv->timeout_ms = 400;
+	bus->offers[0] = 2;
+	bus->offers[1] = 3;
+	bus->noffers = 2;
+	want.session++;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, nv->nchans, 1);
+	KUNIT_EXPECT_TRUE(test, nv->chans[2]->open && nv->chans[3]->open);
+	check(bus, RUNNING);
+	for (i = 0; i < NETVSC_SEND_TABLE; i++)
+		KUNIT_EXPECT_EQ(test, nv->tx_table[i], 0);
+	bus->noffers = 0;
+	bus->nv->timeout_ms = 5000;
+	want.session++;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, nv->nchans, 4);
+	check(bus, RUNNING);
+}
+
+static void replace(struct fake_bus *bus)
+{
+	rtnl_lock();
+	netvsc_replace_channels(bus->nv);
+	rtnl_unlock();
+}
+
+/* A subchannel alone is taken back: there is a new session, with all of them */
+static void channel_taken_back(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 2);
+	struct netvsc_config want = bus->nv->cfg;
+	u32 session = want.session;
+
+	replace(bus);
+	KUNIT_EXPECT_EQ(test, bus->nsent, 0);
+	fake_bus_chan(bus, 1)->rescinded = true;
+	replace(bus);
+	KUNIT_EXPECT_EQ(test, bus->nv->cfg.session, session + 1);
+	KUNIT_EXPECT_EQ(test, bus->nv->nchans, 2);
+	check(bus, RUNNING);
+	want.session++;
+	expect_config(bus, &want);
+	/* and nothing if all is taken back: the bus will remove the device */
+	fake_bus_forget(bus);
+	fake_bus_chan(bus, 1)->rescinded = true;
+	bus->rescinded = true;
+	replace(bus);
+	KUNIT_EXPECT_EQ(test, bus->nsent, 0);
+	bus->rescinded = false;
+}
+
+/* A change that the host does not let fail, though it leaves these unanswered */
+static const u32 options[] = {
+	OID_RSS_PARAMS, NVSP_SUBCHANNEL, OID_RNDIS_CONFIG_PARAM,
+};
+
+static void silent_options(struct kunit *test)
+{
+	static const u8 mac[ETH_ALEN] = { 2, 1, 2, 3, 4, 5 };
+	struct fake_bus *bus = begin(test, RUNNING, 2);
+	struct netvsc_config want = bus->nv->cfg;
+	unsigned long begun;
+	int i;
+
+	eth_hw_addr_set(bus->ndev, mac);
+	bus->nv->timeout_ms = 1000;
+	for (i = 0; i <= ARRAY_SIZE(options); i++) {
+		fake_bus_no_rules(bus);
+		if (i < ARRAY_SIZE(options))
+			fake_bus_rule(bus, options[i], FAKE_NONE, 0);
+		else	/* only to be closed is the session */
+			fake_bus_rule(bus, OID_PACKET_FILTER, FAKE_NONE, 0)->times = 1;
+		want.mtu ^= 4;
+		begun = jiffies;
+		KUNIT_EXPECT_EQ_MSG(test, fake_bus_reconfigure(bus, &want, RUNNING),
+				    0, "option %d", i);
+		KUNIT_EXPECT_LT(test, jiffies - begun, HZ);
+		KUNIT_EXPECT_TRUE(test, bus->rules[0].used);
+		check(bus, RUNNING);
+		expect_config(bus, &want);
+		KUNIT_EXPECT_EQ(test, bus->nv->nchans, i == 1 ? 1 : 2);
+	}
+}
+
+/* The host has forgotten the address that the interface was given */
+static void address_is_told_again(struct kunit *test)
+{
+	static const u8 mac[ETH_ALEN] = { 2, 1, 2, 3, 4, 5 };
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+	struct fake_sent *sent;
+
+	want.mtu = 1400;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, fake_bus_count(bus, OID_RNDIS_CONFIG_PARAM), 0);
+	eth_hw_addr_set(bus->ndev, mac);
+	want.mtu = 1500;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_ASSERT_EQ(test, fake_bus_count(bus, OID_RNDIS_CONFIG_PARAM), 1);
+	sent = fake_bus_sent(bus, OID_RNDIS_CONFIG_PARAM, 0);
+	/* the last of 12 digits */
+	KUNIT_EXPECT_EQ(test, sent->data[sent->data_len - 2], '5');
+}
+
+/* A host of before takes no more than 15 MiB, which is known too late */
+static void old_host_takes_less(struct kunit *test)
+{
+	struct fake_bus *bus = fake_bus_new(test);
+	struct netvsc *nv = bus->nv;
+	struct netvsc_config want;
+	int i;
+
+	bus->host.version = NVSP_VERSION_2;
+	nv->cfg.rx_bytes = NETVSC_RX_BYTES;
+	KUNIT_ASSERT_EQ(test, fake_bus_connect(bus), 0);
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, nv->cfg.rx_bytes, 15 << 20);
+		KUNIT_EXPECT_EQ(test, bus->shares[0].bytes, 15 << 20);
+		want = nv->cfg;
+		want.mtu ^= 4;
+		KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+		check(bus, RUNNING);
 	}
 }
 
@@ -396,6 +626,50 @@ static void host_lowers_the_mtu(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
 	KUNIT_EXPECT_EQ(test, bus->nv->cfg.mtu, 1600);
 	KUNIT_EXPECT_EQ(test, bus->nv->ndev->mtu, 1600);
+	check(bus, RUNNING);
+}
+
+/* Segmentation depends on the MTU that there is, not on the one asked for */
+static void features_with_a_lowered_mtu(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+
+	want.mtu = 65000;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, bus->ndev->mtu, 9000);
+	KUNIT_EXPECT_EQ(test, bus->nv->sess.tso4_max, 62780);
+	KUNIT_EXPECT_TRUE(test, bus->ndev->hw_features & NETIF_F_TSO6);
+}
+
+/* Features go with a host that does not have them, but not with a failed change */
+static void features_of_a_failed_change(struct kunit *test)
+{
+	const netdev_features_t mine = NETIF_F_IP_CSUM | NETIF_F_TSO | NETIF_F_SG;
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+
+	want.features |= mine;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	bus->ndev->features |= mine;
+	want.mtu = 1400;
+	fake_bus_rule(bus, OID_OFFLOAD_HW_CAPS, FAKE_INFO, 0)->times = 1;
+	/* after filter 0, that for the new session */
+	fake_bus_rule(bus, OID_PACKET_FILTER, FAKE_STATUS, 1)->skip = 1;
+	bus->rules[1].times = 1;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), -EIO);
+	check(bus, RUNNING);
+	KUNIT_EXPECT_EQ(test, bus->ndev->features & mine, mine);
+	/* without tx-tcp-segmentation: the user's own choice stays */
+	want.features &= ~NETIF_F_TSO;
+	bus->ndev->features &= ~NETIF_F_TSO;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, bus->ndev->features & mine, mine & ~NETIF_F_TSO);
+	fake_bus_no_rules(bus);
+	fake_bus_rule(bus, OID_OFFLOAD_HW_CAPS, FAKE_INFO, 0)->times = 1;
+	want.mtu = 1300;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, bus->ndev->features & mine, NETIF_F_SG);
 	check(bus, RUNNING);
 }
 
@@ -413,8 +687,8 @@ static void more_channels_after_probe(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_bus_grow(bus), 0);
 	KUNIT_EXPECT_EQ(test, nv->nchans, 1);
 	check(bus, CONNECTED);
+	KUNIT_EXPECT_EQ(test, nv->cfg.channels, n);
 	bus->host.grant = 63;
-	nv->cfg.channels = n;
 	KUNIT_EXPECT_EQ(test, fake_bus_grow(bus), 0);
 	KUNIT_EXPECT_EQ(test, nv->nchans, n);
 	check(bus, CONNECTED);
@@ -465,7 +739,18 @@ static const struct fault_case fault_cases[] = {
 	{ "channels, running, refusal", RUNNING, CHANNELS, REFUSAL },
 	{ "channels, running, for good", RUNNING, CHANNELS, FOR_GOOD },
 	{ "buffers, running, call", RUNNING, RX_BYTES, CALL },
+	{ "buffers, running, silence", RUNNING, RX_BYTES, SILENCE },
+	{ "buffers, running, refusal", RUNNING, RX_BYTES, REFUSAL },
 	{ "buffers, running, for good", RUNNING, RX_BYTES, FOR_GOOD },
+	{ "features, running, call", RUNNING, FEATURES, CALL },
+	{ "features, running, silence", RUNNING, FEATURES, SILENCE },
+	{ "features, running, refusal", RUNNING, FEATURES, REFUSAL },
+	{ "RSS, running, call", RUNNING, RSS, CALL },
+	{ "RSS, running, silence", RUNNING, RSS, SILENCE },
+	{ "RSS, running, refusal", RUNNING, RSS, REFUSAL },
+	{ "filter, running, call", RUNNING, FILTER, CALL },
+	{ "filter, running, silence", RUNNING, FILTER, SILENCE },
+	{ "filter, running, refusal", RUNNING, FILTER, REFUSAL },
 };
 
 KUNIT_ARRAY_PARAM_DESC(fault, fault_cases, name);
@@ -506,14 +791,18 @@ static void fail_once(struct fake_bus *bus, const struct fault_case *param,
 	if (ret && param->fault == FOR_GOOD) {
 		if (bus->nv->state == DEAD) {
 			check(bus, DEAD);
-			/* the filter and all else is known still */
-			KUNIT_EXPECT_EQ(test, bus->nv->cfg.mtu, old.mtu);
+			/* all that was set is known still */
+			expect_config(bus, &old);
+			KUNIT_EXPECT_EQ(test, bus->ndev->mtu, old.mtu);
 			return;
 		}
 	}
 	/* one fault is never the end */
 	check(bus, param->state);
 	expect_config(bus, ret ? &old : want);
+	if (param->change == FEATURES)
+		KUNIT_EXPECT_EQ(test, bus->nv->cfg.features,
+				ret ? old.features : want->features);
 }
 
 static void fault(struct kunit *test)
@@ -522,7 +811,10 @@ static void fault(struct kunit *test)
 	struct fake_bus *bus = begin(test, param->state, 2);
 	struct netvsc_config base = bus->nv->cfg, want;
 	u32 n, step = param->fault == FOR_GOOD ? 3 : 1;
+	u32 least = param->change < FEATURES ? 15 : 1;
 	bool hit = true;
+
+	use_table(bus);
 
 	for (n = 1; hit && n < 120; n += step) {
 		want = base;
@@ -545,7 +837,7 @@ static void fault(struct kunit *test)
 		fake_bus_forget(bus);
 	}
 	KUNIT_EXPECT_FALSE(test, hit);
-	KUNIT_EXPECT_GT(test, n, 15);
+	KUNIT_EXPECT_GT(test, n, least);
 	fake_bus_end(bus);
 }
 
@@ -621,6 +913,153 @@ static void memory_that_is_lost_is_replaced(struct kunit *test)
 	check(bus, RUNNING);
 }
 
+/* Packets that a host puts on the primary's ring at any time of a set-up [T05] */
+
+static u32 early_puts, early_passed;
+
+static void early_deliver(struct netvsc_chan *ch, struct sk_buff *skb)
+{
+	early_passed += ch->nv->state == RUNNING;
+	KUNIT_EXPECT_EQ(kunit_get_current_test(), ch->nv->state, RUNNING);
+	kfree_skb(skb);
+}
+
+static void early_packets(struct fake_bus *bus)
+{
+	static const u32 frame[] = { RNDIS_PACKET, 104, 36, 60 };
+	static const u32 event[] = {
+		RNDIS_INDICATE, 20, RNDIS_STATUS_MEDIA_CONNECT,
+	};
+	static const struct vmtransfer_page_range ranges[] = {
+		{ .byte_count = 104, .byte_offset = 0 },
+		{ .byte_count = 20, .byte_offset = 2048 },
+	};
+	const __le32 table[3 + NVSP_SEND_TABLE_SIZE] = {
+		cpu_to_le32(NVSP_INDIRECTION_TABLE),
+		cpu_to_le32(NVSP_SEND_TABLE_SIZE), cpu_to_le32(12),
+	};
+	const __le32 stray[] = { cpu_to_le32(NVSP_RNDIS_PACKET_COMPLETE), 0 };
+	u8 *base = bus->nv->bufs->rx.base;
+	u32 i;
+
+	memset(base, 0, 104);
+	for (i = 0; i < ARRAY_SIZE(frame); i++)
+		put_unaligned_le32(frame[i], base + 4 * i);
+	memset(base + 2048, 0, 20);
+	for (i = 0; i < ARRAY_SIZE(event); i++)
+		put_unaligned_le32(event[i], base + 2048 + 4 * i);
+	fake_bus_put_xfer(bus, 0, ++early_puts, NVSP_RECV_BUF_ID,
+			  ARRAY_SIZE(ranges), ranges);
+	fake_bus_put(bus, 0, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, table,
+		     sizeof(table));
+	fake_bus_put(bus, 0, VM_PKT_COMP, 0, 1, NULL, 0, stray, sizeof(stray));
+	KUNIT_EXPECT_EQ(bus->test, fake_bus_poll(bus, 0, 64), 4);
+}
+
+/* Each was completed once, as a failure while there was no receive buffer yet */
+static void check_early(struct fake_bus *bus)
+{
+	struct fake_sent *sent;
+	u32 n = 0;
+
+	list_for_each_entry(sent, &bus->sent, node) {
+		if (!sent->completion)
+			continue;
+		n++;
+		KUNIT_EXPECT_EQ(bus->test, sent->id, n);
+	}
+	KUNIT_EXPECT_EQ(bus->test, n, early_puts);
+	early_puts = 0;
+	fake_bus_forget(bus);
+}
+
+static const u32 early_keys[] = {
+	NVSP_INIT, NVSP_RECV_BUF, NVSP_SEND_BUF,
+	FAKE_KEY_RNDIS(RNDIS_INITIALIZE), OID_MAX_FRAME_SIZE,
+	OID_PERMANENT_ADDRESS, OID_FRIENDLY_NAME, OID_OFFLOAD_HW_CAPS,
+	OID_OFFLOAD_PARAMS, OID_MEDIA_CONNECT_STATUS, OID_LINK_SPEED,
+	OID_RSS_CAPS, NVSP_SUBCHANNEL, OID_RSS_PARAMS, OID_PACKET_FILTER,
+};
+
+static void early(struct kunit *test)
+{
+	struct fake_bus *bus = fake_bus_new(test);
+	struct netvsc_config want;
+	int i;
+
+	early_puts = 0;
+	early_passed = 0;
+	kunit_activate_static_stub(test, netvsc_rx_deliver, early_deliver);
+	for (i = 0; i < ARRAY_SIZE(early_keys); i++)
+		fake_bus_rule(bus, early_keys[i], FAKE_CALL, 0)->call =
+			early_packets;
+	KUNIT_ASSERT_EQ(test, fake_bus_connect(bus), 0);
+	check_early(bus);
+	want = bus->nv->cfg;
+	want.channels = min(2u, num_online_cpus());
+	want.filter = NDIS_FILTER_DIRECTED;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	check_early(bus);
+	for (i = MTU; i <= SESSION; i++) {
+		make_change(&want, i);
+		KUNIT_EXPECT_EQ_MSG(test, fake_bus_reconfigure(bus, &want, RUNNING),
+				    0, "change %d", i);
+		check(bus, RUNNING);
+		check_early(bus);
+	}
+	for (i = 0; i < ARRAY_SIZE(early_keys); i++)
+		KUNIT_EXPECT_GE(test, bus->rules[i].used, 1);
+	/* with the answer to each filter but that before a session ends */
+	KUNIT_EXPECT_GE(test, early_passed, 6);
+	fake_bus_no_rules(bus);
+}
+
+/* A control message does not meet the batch that is being filled [T26] */
+static void control_beside_a_batch(struct kunit *test)
+{
+	static const struct net_device_ops ops = {
+		.ndo_start_xmit = netvsc_start_xmit,
+	};
+	static const u8 mac[ETH_ALEN] = { 2, 1, 2, 3, 4, 5 };
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc *nv = bus->nv;
+	struct netvsc_tx *tx = &nv->chans[0]->tx;
+	struct netvsc_req *batch = NULL;
+	struct netdev_queue *txq = netdev_get_tx_queue(bus->ndev, 0);
+	struct sk_buff *skb;
+	u64 id = 0;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		skb = alloc_skb(100, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, skb);
+		memset(skb_put(skb, 100), i + 1, 100);
+		__netif_tx_lock_bh(txq);
+		KUNIT_EXPECT_EQ(test, __netdev_start_xmit(&ops, skb, bus->ndev, !i),
+				NETDEV_TX_OK);
+		__netif_tx_unlock_bh(txq);
+		if (i)
+			break;
+		batch = tx->batch;
+		KUNIT_ASSERT_NOT_NULL(test, batch);
+		KUNIT_EXPECT_EQ(test, rndis_filter_set_filter(nv, 0x20), 0);
+		KUNIT_EXPECT_EQ(test, rndis_filter_set_mac(nv, mac), 0);
+		KUNIT_EXPECT_PTR_EQ(test, tx->batch, batch);
+		KUNIT_EXPECT_EQ(test, batch->packets, 1);
+		KUNIT_EXPECT_EQ(test, fake_bus_count(bus, NVSP_RNDIS_PACKET), 0);
+	}
+	KUNIT_ASSERT_EQ(test, fake_bus_count(bus, NVSP_RNDIS_PACKET), 1);
+	id = fake_bus_sent(bus, NVSP_RNDIS_PACKET, 0)->id;
+	KUNIT_EXPECT_EQ(test, fake_bus_sent(bus, NVSP_RNDIS_PACKET, 0)->data_len,
+			2 * ALIGN(44 + 100, 8));
+	local_bh_disable();
+	KUNIT_EXPECT_TRUE(test, netvsc_tx_complete(nv->chans[0], id,
+						   NVSP_STATUS_SUCCESS, 64));
+	netvsc_tx_poll_end(nv->chans[0]);
+	local_bh_enable();
+	KUNIT_EXPECT_TRUE(test, netvsc_tx_idle(nv->chans[0]));
+}
+
 static struct kunit_case config_cases[] = {
 	KUNIT_CASE_PARAM(validate, validate_gen_params),
 	KUNIT_CASE(validate_rss),
@@ -632,7 +1071,16 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(filter_refused),
 	KUNIT_CASE(rss_refused),
 	KUNIT_CASE(rss_follows_channels),
+	KUNIT_CASE(rss_with_one_channel),
+	KUNIT_CASE(fewer_channels_for_a_while),
+	KUNIT_CASE(open_behind_a_gap),
+	KUNIT_CASE(channel_taken_back),
+	KUNIT_CASE(silent_options),
+	KUNIT_CASE(address_is_told_again),
+	KUNIT_CASE(old_host_takes_less),
 	KUNIT_CASE(host_lowers_the_mtu),
+	KUNIT_CASE(features_with_a_lowered_mtu),
+	KUNIT_CASE(features_of_a_failed_change),
 	KUNIT_CASE(more_channels_after_probe),
 	KUNIT_CASE_SLOW(probe_fails),
 	KUNIT_CASE_PARAM_ATTR(fault, fault_gen_params,
@@ -641,6 +1089,8 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(rings_are_never_empty),
 	KUNIT_CASE(dead_can_be_opened),
 	KUNIT_CASE(memory_that_is_lost_is_replaced),
+	KUNIT_CASE(early),
+	KUNIT_CASE(control_beside_a_batch),
 	{}
 };
 

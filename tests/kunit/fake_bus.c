@@ -955,6 +955,9 @@ int fake_bus_reconfigure(struct fake_bus *bus, const struct netvsc_config *want,
 
 	rtnl_lock();
 	ret = netvsc_reconfigure(bus->nv, want, target, NULL);
+	/* as the stack does when features were set */
+	if (!ret)
+		bus->ndev->features = bus->nv->cfg.features;
 	rtnl_unlock();
 	return ret;
 }

@@ -415,6 +415,43 @@ static void rx_buffer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_bus_still_shared(bus), 0);
 }
 
+/* However large the buffer, there is a limit to what the host can divide it into */
+static void most_sections(struct kunit *test)
+{
+	struct fake_bus *bus = negotiated(test, 1);
+	struct netvsc *nv = bus->nv;
+	int i;
+
+	vfree(nv->bufs->rx.base);
+	vfree(nv->bufs->tx.base);
+	nv->bufs->rx.bytes = NVSP_RECV_BUF_MAX;
+	nv->bufs->tx.bytes = NVSP_SEND_BUF_MAX;
+	nv->bufs->rx.base = vzalloc(nv->bufs->rx.bytes);
+	nv->bufs->tx.base = vzalloc(nv->bufs->tx.bytes);
+	KUNIT_ASSERT_TRUE(test, nv->bufs->rx.base && nv->bufs->tx.base);
+	for (i = 0; i < 2; i++) {
+		const __le32 rx[] = {
+			cpu_to_le32(NVSP_RECV_BUF_COMPLETE), cpu_to_le32(1),
+			cpu_to_le32(1), 0, cpu_to_le32(68),
+			cpu_to_le32(NETVSC_RX_SECTIONS_MAX + i), 0,
+		};
+		const __le32 tx[] = {
+			cpu_to_le32(NVSP_SEND_BUF_COMPLETE), cpu_to_le32(1),
+			cpu_to_le32(68),
+		};
+
+		fake_bus_no_rules(bus);
+		fake_bus_rule(bus, NVSP_RECV_BUF, FAKE_BYTES, sizeof(rx))->bytes = rx;
+		fake_bus_rule(bus, NVSP_SEND_BUF, FAKE_BYTES, sizeof(tx))->bytes = tx;
+		KUNIT_EXPECT_EQ(test, nvsp_share_buffers(nv), i ? -EINVAL : 0);
+		if (!i)
+			KUNIT_EXPECT_EQ(test, nv->sess.tx_sections,
+					NETVSC_TX_SECTIONS_MAX);
+		nvsp_close(nv);
+		KUNIT_ASSERT_EQ(test, nvsp_open(nv, no_cb), 0);
+	}
+}
+
 struct tx_case {
 	const char *name;
 	u32 status, size;
@@ -899,6 +936,7 @@ static struct kunit_case nvsp_cases[] = {
 	KUNIT_CASE(open_fails),
 	KUNIT_CASE_PARAM(rx_buffer, rx_gen_params),
 	KUNIT_CASE_PARAM(tx_buffer, tx_gen_params),
+	KUNIT_CASE(most_sections),
 	KUNIT_CASE(buffer_messages),
 	KUNIT_CASE_PARAM(buffer_fault, buf_fault_gen_params),
 	KUNIT_CASE(memory_is_left_to_the_host),
