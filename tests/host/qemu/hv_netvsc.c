@@ -712,9 +712,10 @@ static void nic_do(Object *obj, const char *text, Error **errp)
         HV_NETVSC(obj)->meter = (NicMeter){ .size = atoi(text + strlen("meter ")) };
     } else if (!strcmp(text, "kick")) {
         nic_wake(HV_NETVSC(obj));
-    } else if (!hold_do(HV_NETVSC(obj), text, errp)) {
+    } else if (!hold_do(HV_NETVSC(obj), text, errp) &&
+               !event_do(HV_NETVSC(obj), text, errp)) {
         error_setg(errp, "unknown command '%s': generate, meter, kick, txhold, ringhold, "
-                   "greet or batch", text);
+                   "greet, batch, indicate or rescind", text);
     }
 }
 
@@ -776,6 +777,7 @@ static void nic_realize(DeviceState *qdev, Error **errp)
     }
     hold_init(nic);
     g_queue_init(&nic->control);
+    g_queue_init(&nic->events);
     nic->flush_bh = qemu_bh_new(rx_flush_all, nic);
     nic->scratch = g_malloc(NIC_MESSAGE_MAX);
     qemu_macaddr_default_if_unset(&nic->conf.macaddr);

@@ -139,6 +139,7 @@ struct HvNic {
     GQueue control;                     /* GByteArray: messages for the guest */
     size_t control_bytes;
     bool stale;                         /* an indication was not queued: too many */
+    GQueue events;                      /* RNDIS_STATUS_*: indications by command */
 
     uint64_t next_tid;
     uint8_t *scratch;                   /* one gathered message of the guest */
@@ -234,6 +235,10 @@ void hold_closed(HvChan *chan);
 /* greet_opened, greet_filter: be the first on a channel, and as data may flow. */
 void greet_opened(HvChan *chan);
 void greet_filter(HvNic *nic, uint32_t before);
+
+/* hv_event.c */
+/* event_do: a command of this file; false: it is none. */
+bool event_do(HvNic *nic, const char *text, Error **errp);
 
 /* hv_rss.c */
 typedef struct NicFlow {

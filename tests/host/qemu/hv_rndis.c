@@ -46,14 +46,50 @@ static void queue_answer(HvNic *nic, const uint8_t *msg, uint32_t len)
     }
 }
 
-void rndis_flush(HvNic *nic)
+/* u32 in units of 100 bit/s */
+static uint32_t speed_word(const HvNic *nic)
+{
+    return MIN((uint64_t)nic->speed * 10000, UINT32_MAX);
+}
+
+static void queue_indication(HvNic *nic, uint32_t status, const uint8_t *buf,
+                             uint32_t len)
+{
+    uint8_t m[20 + NDIS_OFFLOAD_SIZE] = { 0 };
+
+    stl_le_p(m, RNDIS_INDICATE);
+    stl_le_p(m + 4, 20 + len);
+    stl_le_p(m + 8, status);
+    stl_le_p(m + 12, len);
+    stl_le_p(m + 16, len ? 12 : 0);
+    if (len) {
+        memcpy(m + 20, buf, len);
+    }
+    queue_message(nic, m, 20 + len);
+}
+
+/* Queue the next indication that a command asked for; false: there is none. */
+static bool queue_event(HvNic *nic)
+{
+    uint32_t status;
+    uint8_t speed[4];
+
+    if (!nic->rndis_up || g_queue_is_empty(&nic->events)) {
+        return false;
+    }
+    status = GPOINTER_TO_UINT(g_queue_pop_head(&nic->events));
+    stl_le_p(speed, speed_word(nic));
+    queue_indication(nic, status, speed,
+                     status == RNDIS_STATUS_LINK_SPEED ? sizeof(speed) : 0);
+    return true;
+}
+
+/* False when some have to wait. */
+static bool flush_control(HvNic *nic)
 {
     HvChan *primary = nic->parent_obj.chan;
     GByteArray *msg;
 
-    if (!hv_chan_is_open(primary) || nic->recv.revoked) {
-        return;
-    }
     while ((msg = g_queue_peek_head(&nic->control)) &&
            hv_chan_room(primary, NIC_ANSWER_ROOM)) {
         int64_t section = rx_put_control(nic, msg->data, msg->len);
@@ -63,13 +99,26 @@ void rndis_flush(HvNic *nic)
         };
 
         if (section < 0) {
-            return;
+            return false;
         }
         rx_announce(primary, 1, &range, 1);
         nic->control_bytes -= msg->len;
         g_byte_array_unref(g_queue_pop_head(&nic->control));
     }
-    if (!msg && nic->stale) {
+    return !msg;
+}
+
+void rndis_flush(HvNic *nic)
+{
+    if (!hv_chan_is_open(nic->parent_obj.chan) || nic->recv.revoked) {
+        return;
+    }
+    do {
+        if (!flush_control(nic)) {
+            return;
+        }
+    } while (queue_event(nic));
+    if (nic->stale) {
         nic->stale = false;
         rndis_link(nic);
         rndis_speed(nic);
@@ -85,12 +134,11 @@ void rndis_reset(HvNic *nic)
     }
     nic->control_bytes = 0;
     nic->stale = false;
+    g_queue_clear(&nic->events);
 }
 
 static void indicate(HvNic *nic, uint32_t status, const uint8_t *buf, uint32_t len)
 {
-    uint8_t m[20 + NDIS_OFFLOAD_SIZE] = { 0 };
-
     if (!nic->rndis_up) {
         return;                 /* the guest asks when it comes up */
     }
@@ -98,15 +146,7 @@ static void indicate(HvNic *nic, uint32_t status, const uint8_t *buf, uint32_t l
         nic->stale = true;      /* only the last state matters, and it comes */
         return;
     }
-    stl_le_p(m, RNDIS_INDICATE);
-    stl_le_p(m + 4, 20 + len);
-    stl_le_p(m + 8, status);
-    stl_le_p(m + 12, len);
-    stl_le_p(m + 16, len ? 12 : 0);
-    if (len) {
-        memcpy(m + 20, buf, len);
-    }
-    queue_message(nic, m, 20 + len);
+    queue_indication(nic, status, buf, len);
     rndis_flush(nic);
 }
 
@@ -114,12 +154,6 @@ void rndis_link(HvNic *nic)
 {
     indicate(nic, nic->link ? RNDIS_STATUS_CONNECT : RNDIS_STATUS_DISCONNECT, NULL,
              0);
-}
-
-/* u32 in units of 100 bit/s */
-static uint32_t speed_word(const HvNic *nic)
-{
-    return MIN((uint64_t)nic->speed * 10000, UINT32_MAX);
 }
 
 void rndis_speed(HvNic *nic)
