@@ -81,6 +81,20 @@ sees() {
 	}
 }
 
+# idle SECONDS: percent of its processors' time that the guest has nothing to do
+idle() {
+	set -- "$1" $(sed -n 's/^cpu //p' /proc/stat)
+	was=$5 all=$(($2 + $3 + $4 + $5 + $6 + $7 + $8))
+	sleep "$1"
+	set -- $(sed -n 's/^cpu //p' /proc/stat)
+	echo $((100 * ($4 - was) / ($1 + $2 + $3 + $4 + $5 + $6 + $7 - all)))
+}
+
+# messages: lines in the kernel's log
+messages() {
+	dmesg | wc -l
+}
+
 # --- the interface
 
 carrier() {
@@ -127,6 +141,21 @@ pings() {
 	ping -q -n -i 0.05 -c 3 -W 2 "$PEER6" >"$work/ping" || fail "no IPv6 ping: $(cat "$work/ping")"
 }
 
+# flood DATAGRAMS: small ones, of 100 flows
+flood() {
+	python3 - "$PEER4" "$1" <<'END'
+import socket
+import sys
+
+flows = []
+for port in range(30000, 30100):
+    flows.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    flows[-1].bind(("", port))
+for n in range(int(sys.argv[2])):
+    flows[n % 100].sendto(b"flood", (sys.argv[1], 9))
+END
+}
+
 # --- the host
 
 # counter NAME: one that the NIC has as a whole
@@ -171,11 +200,12 @@ transfer() {
 }
 
 # A TCP connection that carries data both ways, compared on arrival, while a scenario changes something.
+# stream_start [SECONDS]: that each end pauses between two sends, so that it leaves the processors to others
 stream_start() {
 	port=$((port + 1))
-	peer $tools/tcpstream --listen "$PEER4" $port >"$work/stream.peer" 2>&1 &
+	peer $tools/tcpstream --pause "${1:-0}" --listen "$PEER4" $port >"$work/stream.peer" 2>&1 &
 	stream_peer=$!
-	$tools/tcpstream "$PEER4" $port >"$work/stream" 2>&1 &
+	$tools/tcpstream --pause "${1:-0}" "$PEER4" $port >"$work/stream" 2>&1 &
 	stream=$!
 	moved="0 0"
 	stream_moves
