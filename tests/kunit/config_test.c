@@ -953,7 +953,10 @@ static void early_packets(struct fake_bus *bus)
 	fake_bus_put(bus, 0, VM_PKT_DATA_INBAND, 0, 0, NULL, 0, table,
 		     sizeof(table));
 	fake_bus_put(bus, 0, VM_PKT_COMP, 0, 1, NULL, 0, stray, sizeof(stray));
-	KUNIT_EXPECT_EQ(bus->test, fake_bus_poll(bus, 0, 64), 4);
+	/* or NAPI that the driver has scheduled takes them, in this very thread */
+	fake_bus_poll(bus, 0, 64);
+	KUNIT_EXPECT_TRUE_MSG(bus->test, list_empty(&fake_bus_chan(bus, 0)->in),
+			      "packet %u, state %u", early_puts, bus->nv->state);
 }
 
 /* Each was completed once, as a failure while there was no receive buffer yet */
