@@ -32,7 +32,7 @@ instead of building one.
 
 # Of tests/run without a command, when the cache is filled. The declared times allow for a busy
 # machine: on a quiet one a run takes three quarters of them, and so less than 10 minutes.
-BUDGET_SECONDS = 12 * 60
+BUDGET_SECONDS = 13 * 60
 
 
 class Parser(argparse.ArgumentParser):
