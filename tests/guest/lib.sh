@@ -183,6 +183,26 @@ sections_are_back() {
 	sees "$total" sed -n 's/^ "rx-sections-free": \([0-9]*\).*/\1/p' "$work/counters"
 }
 
+# --- a kernel with kmemleak
+
+leaks=/sys/kernel/debug/kmemleak
+
+# leaks_on_demand: kmemleak looks for leaks only when told to
+leaks_on_demand() {
+	[ -e $leaks ] || fail "the kernel has no kmemleak"
+	echo scan=off >$leaks
+}
+
+# no_leaks: what has no owner twice in a row, and was there for 5 seconds, is lost
+no_leaks() {
+	say "a scan for leaks"
+	echo scan >$leaks
+	sleep 6
+	echo scan >$leaks
+	cat $leaks >"$work/leaks"
+	[ ! -s "$work/leaks" ] || fail "$(cat "$work/leaks")"
+}
+
 # --- TCP
 
 # transfer send|recv BYTES [OPTION...]: from or to the guest, between PEER and us, every byte compared on arrival
