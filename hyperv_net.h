@@ -118,8 +118,8 @@ struct netvsc_rss {
 
 /**
  * struct netvsc_config - what the user asked for, by value
- * @mtu: L3 MTU in bytes
  * @session: another number asks for another session, with the rest as it is
+ * @mtu: L3 MTU in bytes
  * @channels: wanted; the host may grant fewer, and may grant all the next time
  * @rx_bytes: size of the receive buffer
  * @tx_bytes: size of the send buffer
@@ -539,7 +539,7 @@ struct netvsc_link {
  * @ndev: its net_device
  * @hdev: its VMBus device
  * @state: RTNL; read by the datapath with READ_ONCE()
- * @cfg: RTNL: the configuration in force
+ * @cfg: RTNL: the configuration that is wanted, as far as the host takes it
  * @plan: RTNL: room for a change that is being made
  * @rss: RTNL: the spreading in force: that of @cfg, or an even one where its
  *	table names channels that there are not

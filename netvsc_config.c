@@ -347,6 +347,7 @@ static bool netvsc_drained(const struct netvsc *nv)
 	return true;
 }
 
+/* Wait for it, until the deadline */
 static void netvsc_drain(struct netvsc *nv)
 {
 	while (!netvsc_drained(nv)) {

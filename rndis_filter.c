@@ -519,19 +519,6 @@ static int rndis_query_link(struct netvsc *nv)
 	return 0;
 }
 
-/**
- * rndis_filter_query_link() - ask the host for the state of the link
- * @nv: the device
- *
- * Updates nv->link, unless the host does not answer.
- *
- * Context: process, configuration path; waits until the deadline.
- */
-void rndis_filter_query_link(struct netvsc *nv)
-{
-	rndis_query_link(nv);
-}
-
 /* Receive scale capabilities [4.4, D14]; 0 queues: the host said nothing useful */
 static u32 rndis_take_rss_caps(const struct ndis_rss_caps *caps, u32 len, u32 *entries)
 {
@@ -548,17 +535,10 @@ static u32 rndis_take_rss_caps(const struct ndis_rss_caps *caps, u32 len, u32 *e
 	return le32_to_cpu(caps->queues);
 }
 
-/**
- * rndis_filter_query_rss() - ask how many channels the host may grant
- * @nv: the device
- *
- * Sets sess.max_channels and sess.rss_entries [4.4]. A host that cannot say has
- * one channel.
- *
- * Context: process, configuration path; waits until the deadline.
- * Return: 0, -ENOMEM, or the error of a host that does not answer.
+/* How many channels the host may grant, and how long its indirection table is
+ * [4.4]. One that cannot say has one channel.
  */
-int rndis_filter_query_rss(struct netvsc *nv)
+static int rndis_query_rss(struct netvsc *nv)
 {
 	struct ndis_rss_caps caps = {
 		.hdr.type = NDIS_OBJECT_RSS_CAPS,
@@ -604,7 +584,7 @@ int rndis_filter_connect(struct netvsc *nv)
 		rndis_query_name,
 		rndis_connect_offloads,
 		rndis_query_link,
-		rndis_filter_query_rss,
+		rndis_query_rss,
 	};
 	int i, err;
 
