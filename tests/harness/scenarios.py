@@ -86,7 +86,7 @@ def _load(name, drv, brief):
         for kernel in kernels
         for nvsp in nvsps
     ]
-    if brief and layer == "guest":
+    if brief and (layer == "guest" or "check" in header):
         wanted = header.get("check", driver.KERNELS[0] if drv == "ours" else "").split()
         specs = [s for s in specs if s.kernel in wanted or f"{s.kernel}/{s.nvsp}" in wanted]
     return Scenario(
