@@ -475,7 +475,9 @@ static void fewer_channels_for_a_while(struct kunit *test)
 	want.mtu = 1400;
 	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
 	KUNIT_EXPECT_EQ(test, bus->nv->nchans, 1);
+	expect_config(bus, &want);
 	bus->host.grant = 1;
+	want = bus->nv->cfg;
 	want.session++;
 	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
 	KUNIT_EXPECT_EQ(test, bus->nv->nchans, 2);
