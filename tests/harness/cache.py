@@ -79,6 +79,12 @@ def obtain(what, key, build):
     return path
 
 
+def find(what, key):
+    """The path of WHAT-KEY, or None if nobody has made it."""
+    path = os.path.join(directory(), f"{what}-{key}")
+    return path if _take(path) else None
+
+
 def _take(path):
     """Is it there? Then this run may count on it."""
     if not os.path.isdir(path):

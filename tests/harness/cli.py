@@ -19,6 +19,7 @@ import driver
 import emulator
 import kunit
 import packages
+import same
 import sandbox
 import scenarios
 import vm
@@ -81,6 +82,7 @@ def _parser():
     kunit_parser.add_argument("names", nargs="*", metavar="NAME")
     codec_parser = commands.add_parser("codec", help="the RNDIS codec, in user space")
     _codec_options(codec_parser)
+    _same_options(commands)
     commands.add_parser("demo", help="load, ping, move 100 MB each way, print a table")
     cost_parser = commands.add_parser("cost", help="guest instructions per packet")
     cost_parser.add_argument("--driver", choices=(*driver.DRIVERS, "both"), default="both")
@@ -88,7 +90,7 @@ def _parser():
     cost_parser.add_argument(
         "--packets", type=int, default=cost.PACKETS, metavar="N", help="a run, default %(default)s"
     )
-    commands.add_parser("list", help="checks and scenarios, and their times")
+    commands.add_parser("list", help="checks, scenarios and recordings, and their times")
     return parser
 
 
@@ -99,6 +101,26 @@ def _run_options(run):
         "--nvsp", choices=emulator.NVSP, help="only with this one as the host's highest"
     )
     run.add_argument("--allow-violations", action="store_true", help="do not fail for them")
+
+
+def _same_options(commands):
+    parser = commands.add_parser(
+        "same",
+        help="what users see of our driver and of Debian's, line beside line",
+        usage="tests/run same [OPTION]... [NAME...]",
+        description="Runs recordings on Debian's driver and on ours, and compares what they print. "
+        "NAME is a recording of tests/same or the prefix of several. What may differ is in "
+        "Documentation/differences.toml.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--kernel", choices=packages.DEBIAN_KERNELS, default=driver.KERNELS[0])
+    parser.add_argument(
+        "--twice", action="store_true", help="Debian's driver beside itself: are recordings exact?"
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="take nothing that Debian's driver said from the cache"
+    )
+    parser.add_argument("--keep", metavar="DIR", help="writes all recordings there")
 
 
 def _codec_options(parser):
@@ -470,6 +492,8 @@ def _list(_args):
             if s.layer == layer:
                 times = f"{len(s.specs):2} ({brief[s.name]:2} in make check)"
                 print(f"{layer:5} {name:5} {s.name:20} {s.seconds:4.0f} s x {times}  {s.title}")
+    for r in same.choose([], driver.KERNELS[0]):
+        print(f"same        {r.name:20} {r.seconds:4.0f} s x {len(r.specs):2}  {r.title}")
     return 0
 
 
@@ -487,6 +511,19 @@ def _cost(args):
     return sandbox.contained(lambda: cost.run(files, args.kernel, names, args.packets), network=True)
 
 
+def _same(args):
+    names = ("stock", "stock") if args.twice else ("stock", "ours")
+    for name in names:
+        _check_kernel(name, args.kernel)
+    if args.keep and not os.path.isdir(args.keep):
+        raise usage(f"--keep {args.keep}: no such directory")
+    boots = same.groups(same.choose(args.names, args.kernel))
+    files = _prepare([(args.kernel, name) for name in sorted(set(names))])[args.kernel]
+    directory = args.keep and os.path.realpath(args.keep)
+    recorder = same.Recorder(files, names, directory, args.fresh)
+    return sandbox.contained(lambda: _close(recorder.run(boots, not args.names)), network=True)
+
+
 COMMANDS = {
     None: _run,
     "guest": _run,
@@ -498,6 +535,7 @@ COMMANDS = {
     "check": _check,
     "kunit": _kunit,
     "cost": _cost,
+    "same": _same,
     "codec": _codec,
 }
 

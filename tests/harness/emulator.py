@@ -128,7 +128,7 @@ def nic_devices(spec):
         "queues": spec.queues,
         "nvsp": spec.nvsp,
     }
-    bus = {"id": "vmbus0"}
+    bus = {"id": "vmbus0", **({"wirelog": "wire"} if spec.wire else {})}
     for key, value in spec.host.items():
         if key.startswith("vmbus."):
             bus[key[6:]] = value

@@ -8,8 +8,11 @@ from qmp import QmpError
 
 NIC = "/machine/peripheral/nic0"
 BUS = "/machine/peripheral/vmbus0"
+# what the emulator writes: its stderr, and the record of the control traffic, if there is one
+FILES = {"log": "qemu.log", "wire": "wire"}
 VERBS = (
-    "get PROP, set PROP VALUE, counters, audit, do WORDS..., vmbus-do WORDS..., link up|down, log;"
+    "get PROP, set PROP VALUE, counters, audit, do WORDS..., vmbus-do WORDS..., link up|down, log,"
+    " wire;"
     " PROP may be vmbus.PROP"
 )
 
@@ -43,7 +46,7 @@ def _show(value):
     return json.dumps(value) + "\n"
 
 
-def _act(qmp, log, words):
+def _act(qmp, read, words):
     verb, rest = (words or [""])[0], words[1:]
     if verb == "get" and len(rest) == 1:
         return _show(get(qmp, rest[0]))
@@ -57,16 +60,16 @@ def _act(qmp, log, words):
         return put(qmp, "do" if verb == "do" else "vmbus.do", " ".join(rest))
     if verb == "link" and rest in (["up"], ["down"]):
         return put(qmp, "link", rest == ["up"])
-    if verb == "log" and not rest:
-        return log()
+    if verb in FILES and not rest:
+        return read(FILES[verb])
     raise ValueError
 
 
-def run(qmp, log, words):
-    """(status, stdout, stderr) of a verb; log() returns the emulator's stderr."""
+def run(qmp, read, words):
+    """(status, stdout, stderr) of a verb; read(NAME) returns a file of the emulator."""
     try:
-        return 0, _act(qmp, log, list(words)) or "", ""
+        return 0, _act(qmp, read, list(words)) or "", ""
     except ValueError:
         return USAGE, "", f"host: the verbs are: {VERBS}\n"
-    except (QmpError, Stop) as e:
+    except (QmpError, Stop, FileNotFoundError) as e:
         return 1, "", f"host: {e}\n"

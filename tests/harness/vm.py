@@ -46,6 +46,7 @@ class Spec:
     cpu: str = None
     mitigations: bool = False  # of the guest's kernel: off is faster, on is what users run
     memory: int = 1024
+    wire: bool = False  # keep a record of the control traffic, for `host wire`
 
     def key(self):
         return (
@@ -268,7 +269,7 @@ class Vm:
 
     def host(self, words):
         """(status, stdout, stderr) of a `host` verb."""
-        return hostverbs.run(self._qmp, self.log, words)
+        return hostverbs.run(self._qmp, self._log, words)
 
     def host_get(self, name):
         """The value of a property, as `host get` names it."""

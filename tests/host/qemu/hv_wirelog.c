@@ -3,7 +3,8 @@
 #include "qapi/error.h"
 #include "hv_wirelog.h"
 
-#define MOST_BYTES 128
+/* the longest is a request for RSS, with its table and key */
+#define MOST_BYTES 1024
 
 static FILE *log_file;
 
