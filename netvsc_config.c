@@ -568,6 +568,21 @@ static void netvsc_update_features(struct netvsc *nv)
 		netdev_features_change(ndev);
 }
 
+/**
+ * netvsc_fix_features() - features that this host cannot do stay off
+ * @ndev: the interface
+ * @features: that the user, or a device above, wants
+ *
+ * The stack remembers what was wanted of a host that offered more.
+ *
+ * Context: process, RTNL.
+ */
+netdev_features_t netvsc_fix_features(struct net_device *ndev,
+				      netdev_features_t features)
+{
+	return features & ~(NETVSC_HW_FEATURES & ~ndev->hw_features);
+}
+
 /* A host forgets the address that the interface was given */
 static void netvsc_restore_mac(struct netvsc *nv)
 {

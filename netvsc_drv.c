@@ -130,6 +130,7 @@ static const struct net_device_ops netvsc_netdev_ops = {
 	.ndo_set_rx_mode	= netvsc_set_rx_mode,
 	.ndo_change_mtu		= netvsc_change_mtu,
 	.ndo_set_mac_address	= netvsc_set_mac,
+	.ndo_fix_features	= netvsc_fix_features,
 	.ndo_set_features	= netvsc_set_features,
 	.ndo_features_check	= netvsc_features_check,
 	.ndo_validate_addr	= eth_validate_addr,
