@@ -567,6 +567,9 @@ void netvsc_channel_cb(void *ctx)
 {
 	struct netvsc_chan *ch = ctx;
 
+	/* too early, there is no ring: nvsp_opened() calls this again */
+	if (unlikely(!smp_load_acquire(&ch->open)))
+		return;
 	if (napi_schedule_prep(&ch->rx.napi)) {
 		netvsc_vmbus_mask(ch->chn);
 		__napi_schedule_irqoff(&ch->rx.napi);

@@ -93,6 +93,9 @@ int netvsc_vmbus_open(struct vmbus_channel *chn, void (*cb)(void *), void *ctx)
 	ret = vmbus_connect_ring(chn, cb, ctx);
 	if (ret && netvsc_vmbus_still_shared(chn, &chn->ringbuffer_gpadlhandle))
 		chn->ringbuffer_page = NULL;
+	/* a callback of an open that failed would stay, and be called */
+	if (ret && !chn->primary_channel)
+		vmbus_disconnect_ring(chn);
 	return ret;
 }
 

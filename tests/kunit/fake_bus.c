@@ -125,6 +125,8 @@ static int fake_open(struct vmbus_channel *chn, void (*cb)(void *), void *ctx)
 		return ret;
 	if (fc == bus->primary)
 		fake_forget_offers(bus);
+	/* a signal before there is a ring */
+	cb(ctx);
 	fc->open = true;
 	fc->cb = cb;
 	fc->ctx = ctx;
@@ -783,6 +785,7 @@ static void fake_read_end(struct vmbus_channel *chn)
 
 static void fake_mask(struct vmbus_channel *chn)
 {
+	KUNIT_EXPECT_TRUE(fake_chan(chn)->bus->test, fake_chan(chn)->open);
 	fake_chan(chn)->masked = true;
 }
 
