@@ -654,6 +654,8 @@ static int netvsc_connect(struct netvsc *nv, bool all)
 		goto err;
 	netvsc_set_state(nv, NETVSC_CONNECTED);
 	netvsc_settle(nv);
+	if (all)	/* the event has nothing to add then */
+		clear_bit(NETVSC_EVENT_SUBCHANNELS, &nv->events);
 	ret = all ? netvsc_grow(nv, min(nv->cfg.channels,
 					netvsc_max_channels(nv))) :
 		    netvsc_grow(nv, 1);
