@@ -119,6 +119,7 @@ struct netvsc_rss {
 /**
  * struct netvsc_config - what the user asked for, by value
  * @session: another number asks for another session, with the rest as it is
+ * @rss_again: another number asks for @rss to be told to the host, as it is
  * @mtu: L3 MTU in bytes
  * @channels: wanted; the host may grant fewer, and may grant all the next time
  * @rx_bytes: size of the receive buffer
@@ -131,6 +132,7 @@ struct netvsc_rss {
  */
 struct netvsc_config {
 	u32 session;
+	u32 rss_again;
 	u32 mtu;
 	u32 channels;
 	u32 rx_bytes;
@@ -554,6 +556,7 @@ struct netvsc_link {
  * @duplex: as set by the user, cosmetic
  * @stat_cpus: RTNL: CPUs that the set of statistics was last sized for
  * @registered: register_netdevice() has succeeded
+ * @rss_told: the host has taken the spreading that it was asked for last
  * @ring_bytes: of a ring in one direction
  * @timeout_ms: that an operation may wait for the host
  * @deadline: jiffies until which the operation may wait for the host
@@ -585,6 +588,7 @@ struct netvsc {
 	u8 duplex;
 	u32 stat_cpus;
 	bool registered;
+	bool rss_told;
 	u32 ring_bytes;
 	u32 timeout_ms;
 	unsigned long deadline;

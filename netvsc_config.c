@@ -181,7 +181,8 @@ VISIBLE_IF_KUNIT u32 netvsc_diff(const struct netvsc *nv,
 		return steps;
 	if ((old->features ^ want->features) & NETVSC_HOST_FEATURES)
 		steps |= NETVSC_STEP_OFFLOADS;
-	if (memcmp(&old->rss, &want->rss, sizeof(old->rss)))
+	if (memcmp(&old->rss, &want->rss, sizeof(old->rss)) ||
+	    old->rss_again != want->rss_again)
 		steps |= NETVSC_STEP_RSS;
 	if (old->filter != want->filter && nv->state == NETVSC_RUNNING)
 		steps |= NETVSC_STEP_FILTER;
@@ -473,8 +474,13 @@ static void netvsc_choose_rss(struct netvsc *nv)
 
 static int netvsc_set_rss(struct netvsc *nv)
 {
+	int ret = 0;
+
 	netvsc_choose_rss(nv);
-	return nv->nchans > 1 ? rndis_filter_set_rss(nv, &nv->rss) : 0;
+	if (nv->nchans > 1)
+		ret = rndis_filter_set_rss(nv, &nv->rss);
+	nv->rss_told = !ret;
+	return ret;
 }
 
 /* The channels that there are now: tell the datapath, the stack and the host */

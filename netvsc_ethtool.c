@@ -542,6 +542,9 @@ static int netvsc_set_rxfh(struct net_device *ndev,
 			return ret;
 		}
 	}
+	/* what the host did not take when it was connected is worth another try */
+	if (!nv->rss_told)
+		want.rss_again++;
 	if (rxfh->key)
 		memcpy(want.rss.key, rxfh->key, NETVSC_HASH_KEY_LEN);
 	return netvsc_reconfigure(nv, &want, nv->state, extack);
