@@ -34,6 +34,7 @@
  * @steps: NETVSC_STEP_*
  * @target: state to end in
  * @old_state: to go back to
+ * @had_sections: the old session had a send buffer
  * @old: configuration to go back to
  * @old_bufs: buffers to go back to
  * @want: new configuration
@@ -43,6 +44,7 @@ struct netvsc_plan {
 	u32 steps;
 	enum netvsc_state target;
 	enum netvsc_state old_state;
+	bool had_sections;
 	struct netvsc_config old;
 	struct netvsc_bufs *old_bufs;
 	struct netvsc_config want;
@@ -715,6 +717,10 @@ static int netvsc_advance(struct netvsc *nv, struct netvsc_plan *plan)
 	nv->bufs = plan->bufs;
 	if (plan->steps & NETVSC_STEP_CONNECT)
 		ret = netvsc_connect(nv, true);
+	/* one can do without a send buffer, but not lose it to a change of it */
+	if (!ret && plan->had_sections && !nv->sess.tx_sections &&
+	    plan->want.tx_bytes != plan->old.tx_bytes)
+		ret = -EINVAL;
 	if (!ret)
 		ret = netvsc_apply(nv, plan->steps);
 	if (!ret && (plan->steps & NETVSC_STEP_RESUME))
@@ -799,6 +805,7 @@ int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 	plan->old = nv->cfg;
 	plan->old_bufs = nv->bufs;
 	plan->old_state = nv->state;
+	plan->had_sections = nv->sess.tx_sections;
 	plan->target = target;
 	plan->steps = netvsc_diff(nv, want, target);
 	ret = netvsc_prepare(nv, plan);
