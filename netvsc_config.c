@@ -686,6 +686,10 @@ static int netvsc_resume(struct netvsc *nv)
 	ret = rndis_filter_set_filter(nv, nv->cfg.filter);
 	if (ret) {
 		netdev_err(nv->ndev, "unable to open device (ret %d).\n", ret);
+		/* it may be in force all the same, as the answer was late */
+		nvsp_set_deadline(nv);
+		nvsp_limit_wait(nv);
+		rndis_filter_set_filter(nv, 0);
 		netvsc_set_state(nv, NETVSC_CONNECTED);
 		return ret;
 	}

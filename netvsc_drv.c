@@ -105,8 +105,14 @@ static int netvsc_set_mac(struct net_device *ndev, void *addr)
 		return -ENODEV;
 	nvsp_set_deadline(nv);
 	ret = rndis_filter_set_mac(nv, sa->sa_data);
-	if (!ret)
+	if (!ret) {
 		eth_commit_mac_addr_change(ndev, addr);
+	} else if (ret != -ENODEV) {
+		/* an answer that is late may say that it is in force */
+		nvsp_set_deadline(nv);
+		nvsp_limit_wait(nv);
+		rndis_filter_set_mac(nv, ndev->dev_addr);
+	}
 	return ret;
 }
 
