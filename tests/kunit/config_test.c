@@ -485,6 +485,79 @@ static void fewer_channels_for_a_while(struct kunit *test)
 	expect_config(bus, &want);
 }
 
+/* What probe left to the event, a change before it has done */
+static void change_before_the_subchannels(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 2);
+	struct netvsc_config want = bus->nv->cfg;
+	struct netvsc *nv = bus->nv;
+
+	set_bit(NETVSC_EVENT_SUBCHANNELS, &nv->events);
+	want.mtu = 1400;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_FALSE(test, test_bit(NETVSC_EVENT_SUBCHANNELS,
+					  &nv->events));
+}
+
+/* RSS that failed as the host was connected is asked for again when told to */
+static void rss_again(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 2);
+	struct netvsc_config want = bus->nv->cfg;
+
+	fake_bus_rule(bus, OID_RSS_PARAMS, FAKE_STATUS, RNDIS_STATUS_FAILURE);
+	want.mtu = 1400;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_FALSE(test, bus->nv->rss_told);
+	fake_bus_no_rules(bus);
+	want = bus->nv->cfg;
+	KUNIT_EXPECT_EQ(test, netvsc_diff(bus->nv, &want, RUNNING), 0);
+	want.rss_again++;
+	fake_bus_forget(bus);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, fake_bus_count(bus, OID_RSS_PARAMS), 2);
+	KUNIT_EXPECT_TRUE(test, bus->nv->rss_told);
+}
+
+/* A send buffer that the host refuses is refused to who asked for it */
+static void refused_send_buffer(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config was = bus->nv->cfg, want = was;
+
+	want.tx_bytes *= 2;
+	fake_bus_rule(bus, NVSP_SEND_BUF, FAKE_STATUS,
+		      NVSP_STATUS_FAILURE)->times = 1;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), -EINVAL);
+	KUNIT_EXPECT_TRUE(test, bus->nv->sess.tx_sections);
+	check(bus, RUNNING);
+	expect_config(bus, &was);
+	/* but one that has it as it was runs without */
+	want = was;
+	want.mtu = 1400;
+	fake_bus_rule(bus, NVSP_SEND_BUF, FAKE_STATUS, NVSP_STATUS_FAILURE);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_FALSE(test, bus->nv->sess.tx_sections);
+}
+
+/* A host that allows no frames, or says so too late, is told to send none */
+static void filter_is_taken_back(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, CONNECTED, 1);
+	struct netvsc_config want = bus->nv->cfg;
+	struct fake_sent *sent;
+
+	bus->nv->timeout_ms = 200;
+	want.filter = 0x0d;
+	fake_bus_rule(bus, OID_PACKET_FILTER, FAKE_NONE, 0);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING),
+			-ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, bus->nv->state, NETVSC_CONNECTED);
+	KUNIT_ASSERT_EQ(test, fake_bus_count(bus, OID_PACKET_FILTER), 2);
+	sent = fake_bus_sent(bus, OID_PACKET_FILTER, 1);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(sent->data + 28), 0);
+}
+
 /* Behind a channel that does not open others do: the host may send on them */
 static void open_behind_a_gap(struct kunit *test)
 {
@@ -1078,6 +1151,10 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(rss_follows_channels),
 	KUNIT_CASE(rss_with_one_channel),
 	KUNIT_CASE(fewer_channels_for_a_while),
+	KUNIT_CASE(change_before_the_subchannels),
+	KUNIT_CASE(rss_again),
+	KUNIT_CASE(refused_send_buffer),
+	KUNIT_CASE(filter_is_taken_back),
 	KUNIT_CASE(open_behind_a_gap),
 	KUNIT_CASE(channel_taken_back),
 	KUNIT_CASE(silent_options),
