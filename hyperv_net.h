@@ -568,6 +568,7 @@ struct netvsc_link {
  * @offers: subchannels on their way
  * @events: bits of enum netvsc_event
  * @event_work: takes them
+ * @watch: looks whether the host has taken subchannels back
  * @link: what the host said of the link
  */
 struct netvsc {
@@ -602,6 +603,7 @@ struct netvsc {
 
 	unsigned long events;
 	struct delayed_work event_work;
+	struct timer_list watch;
 	struct netvsc_link link;
 };
 
@@ -611,6 +613,12 @@ struct netvsc {
 #define NETVSC_HASH_TCP6	BIT(2)
 #define NETVSC_HASH_UDP6	BIT(3)
 #define NETVSC_HASH_ALL		GENMASK(3, 0)
+
+/* In such a state requests can be sent to the host */
+static inline bool netvsc_has_session(enum netvsc_state state)
+{
+	return state == NETVSC_CONNECTED || state == NETVSC_RUNNING;
+}
 
 /**
  * netvsc_post_event() - leave news for the event work

@@ -20,6 +20,9 @@
 #include "rndis_filter.h"
 
 /* Features that the host must be told of */
+/* How often to look for subchannels that are gone */
+#define NETVSC_WATCH_INTERVAL	(2 * HZ)
+
 #define NETVSC_HOST_FEATURES	NETIF_F_LRO
 /* Features that depend on what the host offers */
 #define NETVSC_HW_FEATURES \
@@ -61,11 +64,6 @@ static void netvsc_set_state(struct netvsc *nv, enum netvsc_state state)
 {
 	netvsc_assert_owner(nv);
 	WRITE_ONCE(nv->state, state);
-}
-
-static bool netvsc_has_session(enum netvsc_state state)
-{
-	return state == NETVSC_CONNECTED || state == NETVSC_RUNNING;
 }
 
 /**
@@ -424,6 +422,7 @@ static void netvsc_quiesce(struct netvsc *nv)
 	for (i = 0; i < nv->nchans_made; i++)
 		if (netvsc_chan_made(nv->chans[i]))
 			netvsc_rx_disable(nv->chans[i]);
+	timer_delete_sync(&nv->watch);
 	/* a poll that has given NAPI back may be about to look at its ring */
 	synchronize_net();
 	for (i = 0; i < nv->nchans_made; i++) {
@@ -676,6 +675,23 @@ err:
 	return ret;
 }
 
+/*
+ * The bus tells a driver of no subchannel that the host takes back, and whoever
+ * waits for completions of it sends nothing and meets no error.
+ */
+static void netvsc_watch(struct timer_list *timer)
+{
+	struct netvsc *nv = from_timer(nv, timer, watch);
+	u32 i;
+
+	for (i = 1; i < READ_ONCE(nv->nchans); i++)
+		if (netvsc_vmbus_rescinded(nv->chans[i]->chn)) {
+			netvsc_post_event(nv, NETVSC_EVENT_CHANNEL);
+			break;
+		}
+	mod_timer(&nv->watch, jiffies + NETVSC_WATCH_INTERVAL);
+}
+
 /* 6: move packets */
 static int netvsc_resume(struct netvsc *nv)
 {
@@ -695,6 +711,9 @@ static int netvsc_resume(struct netvsc *nv)
 	}
 	netvsc_tx_start(nv);
 	netvsc_update_carrier(nv);
+	mod_timer(&nv->watch, jiffies + NETVSC_WATCH_INTERVAL);
+	/* a receive mode that an earlier session could not be told */
+	netvsc_post_event(nv, NETVSC_EVENT_FILTER);
 	return 0;
 }
 
@@ -926,6 +945,8 @@ void netvsc_config_init(struct netvsc *nv)
 		"\xf2\x0c\x6a\x42\xb7\x3b\xbe\xac\x01\xfa";
 	struct netvsc_config *cfg = &nv->cfg;
 
+	/* does not wake an idle processor: nobody waits for packets there */
+	timer_setup(&nv->watch, netvsc_watch, TIMER_DEFERRABLE);
 	cfg->mtu = ETH_DATA_LEN;
 	cfg->channels = 1;
 	cfg->rx_bytes = NETVSC_RX_BYTES;
