@@ -95,6 +95,7 @@ enum netvsc_state {
  * @NETVSC_EVENT_FLAP: and it had been down, or the network had changed, since
  * @NETVSC_EVENT_FILTER: the receive mode changed
  * @NETVSC_EVENT_CHANNEL: a channel takes no packets any more
+ * @NETVSC_EVENT_KEEPALIVE: the host asks whether the guest is alive
  */
 enum netvsc_event {
 	NETVSC_EVENT_SUBCHANNELS,
@@ -102,6 +103,7 @@ enum netvsc_event {
 	NETVSC_EVENT_FLAP,
 	NETVSC_EVENT_FILTER,
 	NETVSC_EVENT_CHANNEL,
+	NETVSC_EVENT_KEEPALIVE,
 };
 
 /**
@@ -565,6 +567,7 @@ struct netvsc_link {
  * @xact_serial: number of exchanges ever begun
  * @requests: RNDIS requests that are not over; of netvsc's rndis_filter.c
  * @request_serial: number of them ever begun
+ * @keepalive_id: of the last KEEPALIVE of the host
  * @offers: subchannels on their way
  * @events: bits of enum netvsc_event
  * @event_work: takes them
@@ -599,6 +602,7 @@ struct netvsc {
 	u32 xact_serial;
 	struct list_head requests;
 	u32 request_serial;
+	u32 keepalive_id;
 	struct nvsp_offers offers;
 
 	unsigned long events;

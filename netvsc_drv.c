@@ -211,6 +211,9 @@ static void netvsc_event_work(struct work_struct *work)
 		netvsc_replace_channels(nv);
 	if (test_and_clear_bit(NETVSC_EVENT_FILTER, &nv->events))
 		netvsc_event_filter(nv);
+	if (test_and_clear_bit(NETVSC_EVENT_KEEPALIVE, &nv->events) &&
+	    netvsc_has_session(nv->state))
+		rndis_filter_answer_keepalive(nv);
 	if (test_and_clear_bit(NETVSC_EVENT_LINK, &nv->events) ||
 	    test_bit(NETVSC_EVENT_FLAP, &nv->events))
 		again = netvsc_event_link(nv);

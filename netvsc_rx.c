@@ -336,6 +336,19 @@ static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
 	return true;
 }
 
+/* @len: bytes that are there. The host may have written to the message since. */
+static void netvsc_rx_trace(const struct netvsc_chan *ch, const void *msg,
+			    u32 len, u32 type)
+{
+	const struct rndis_halt *head = msg;	/* all but PACKET have its id */
+	u32 id = 0;
+
+	if (type != RNDIS_PACKET && len >= sizeof(*head))
+		id = get_unaligned_le32(&head->id);
+	len = min(len, get_unaligned_le32(&head->hdr.len));
+	trace_rndis_recv(ch->nv->ndev, ch->index, id, type, len);
+}
+
 /* One range of a transfer page packet, one RNDIS message; false: refused */
 static bool netvsc_rx_range(struct netvsc_chan *ch,
 			    const struct vmtransfer_page_range *range)
@@ -353,6 +366,8 @@ static bool netvsc_rx_range(struct netvsc_chan *ch,
 	msg = nv->bufs->rx.base + offset;
 	if (unlikely(rndis_msg_type(msg, len, &type)))
 		return netvsc_rx_refuse(ch, "Invalid RNDIS message, bytes", len);
+	if (trace_rndis_recv_enabled())
+		netvsc_rx_trace(ch, msg, len, type);
 	if (likely(type == RNDIS_PACKET))
 		return netvsc_rx_frame(ch, msg, len);
 	if (rndis_filter_receive(ch, msg, len))
@@ -455,7 +470,8 @@ static bool netvsc_dispatch(struct netvsc_chan *ch,
 	u32 len = ((u32)pkt->len8 - pkt->offset8) << 3;
 	const void *msg = (const void *)pkt + ((u32)pkt->offset8 << 3);
 
-	if (trace_nvsp_recv_enabled() && len >= sizeof(__le32))
+	if (trace_nvsp_recv_enabled() && !ch->rx.next_range &&
+	    len >= sizeof(__le32))
 		trace_nvsp_recv(ch->nv->ndev, ch->index,
 				le32_to_cpu(*(const __le32 *)msg));
 	if (pkt->type == VM_PKT_DATA_USING_XFER_PAGES)

@@ -144,7 +144,8 @@ static int rndis_request_send(struct netvsc *nv, struct rndis_request *req)
 	rndis_request_reap(nv, false);
 	nvsp_xact_start(nv, &req->xact);
 	spin_lock_irqsave(&nv->xact_lock, flags);
-	req->id = ++nv->request_serial;
+	if (!(le32_to_cpu(msg->hdr.type) & RNDIS_COMPLETION))
+		req->id = ++nv->request_serial;
 	list_add_tail(&req->node, &nv->requests);
 	spin_unlock_irqrestore(&nv->xact_lock, flags);
 
@@ -600,7 +601,8 @@ int rndis_filter_connect(struct netvsc *nv)
  * rndis_filter_halt() - tell the host that RNDIS is over
  * @nv: the device; the channel will be closed
  *
- * There is no answer to wait for [3.1].
+ * There is no answer [3.1], but it has to be out of the way before the buffers
+ * are revoked [2.12].
  *
  * Context: process, configuration path; may wait for room on the ring.
  */
@@ -611,6 +613,29 @@ void rndis_filter_halt(struct netvsc *nv)
 	req = rndis_request_new(RNDIS_HALT, sizeof(struct rndis_halt));
 	if (!req)
 		return;
+	if (!rndis_request_send(nv, req))
+		nvsp_wait(nv, &req->xact.done);
+	rndis_request_put(nv, req);
+}
+
+/**
+ * rndis_filter_answer_keepalive() - tell the host that the guest is alive [3.2]
+ * @nv: the device, in a session
+ *
+ * Nobody waits for it: a host that does not get it has asked too often.
+ *
+ * Context: process, RTNL; may wait for room on the ring.
+ */
+void rndis_filter_answer_keepalive(struct netvsc *nv)
+{
+	struct rndis_request *req;
+
+	req = rndis_request_new(RNDIS_KEEPALIVE | RNDIS_COMPLETION,
+				sizeof(struct rndis_set_c));
+	if (!req)
+		return;
+	req->id = READ_ONCE(nv->keepalive_id);
+	nvsp_set_deadline(nv);
 	rndis_request_send(nv, req);
 	rndis_request_put(nv, req);
 }
@@ -827,7 +852,7 @@ static bool rndis_receive_reply(struct netvsc *nv, u32 type, const void *msg, u3
 
 	if (len < sizeof(*c))
 		return false;
-	id = le32_to_cpu(READ_ONCE(c->id));
+	id = get_unaligned_le32(&c->id);
 	len = min_t(u32, len, sizeof(req->reply));
 
 	spin_lock_irqsave(&nv->xact_lock, flags);
@@ -844,9 +869,6 @@ static bool rndis_receive_reply(struct netvsc *nv, u32 type, const void *msg, u3
 		break;
 	}
 	spin_unlock_irqrestore(&nv->xact_lock, flags);
-
-	if (found)
-		trace_rndis_recv(nv->ndev, 0, id, type, len);
 	return found;
 }
 
@@ -867,8 +889,6 @@ static bool rndis_receive_event(struct netvsc *nv, const void *msg, u32 len)
 
 	if (rndis_msg_parse_event(msg, len, &event))
 		return false;
-	trace_rndis_recv(nv->ndev, 0, 0, RNDIS_INDICATE, len);
-
 	switch (event.status) {
 	case RNDIS_STATUS_MEDIA_CONNECT:
 		rndis_link_news(nv, true);
@@ -889,13 +909,23 @@ static bool rndis_receive_event(struct netvsc *nv, const void *msg, u32 len)
 	return true;
 }
 
+/* Nothing here may wait for room on the ring: the event work answers */
+static bool rndis_receive_keepalive(struct netvsc *nv, const void *msg, u32 len)
+{
+	const struct rndis_halt *keepalive = msg;
+
+	if (len < sizeof(*keepalive))
+		return false;
+	WRITE_ONCE(nv->keepalive_id, get_unaligned_le32(&keepalive->id));
+	netvsc_post_event(nv, NETVSC_EVENT_KEEPALIVE);
+	return true;
+}
+
 /**
  * rndis_filter_receive() - take a control message of the host
  * @ch: the channel that it came on; only the primary has any
  * @msg: the message, in memory that the host may write to meanwhile
  * @len: bytes of it that are there (the range's)
- *
- * KEEPALIVE is not answered: nothing here may wait for room on the ring.
  *
  * Context: NAPI of @ch. Takes nv->xact_lock.
  * Return: the message was understood, and somebody wanted it.
@@ -908,6 +938,8 @@ bool rndis_filter_receive(struct netvsc_chan *ch, const void *msg, u32 len)
 		return false;
 	if (type == RNDIS_INDICATE)
 		return rndis_receive_event(ch->nv, msg, len);
+	if (type == RNDIS_KEEPALIVE)
+		return rndis_receive_keepalive(ch->nv, msg, len);
 	if (type & RNDIS_COMPLETION)
 		return rndis_receive_reply(ch->nv, type, msg, len);
 	return false;

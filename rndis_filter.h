@@ -14,6 +14,7 @@ int rndis_filter_set_rss(struct netvsc *nv, const struct netvsc_rss *rss);
 int rndis_filter_set_filter(struct netvsc *nv, u32 filter);
 int rndis_filter_set_mac(struct netvsc *nv, const u8 *mac);
 
+void rndis_filter_answer_keepalive(struct netvsc *nv);
 bool rndis_filter_receive(struct netvsc_chan *ch, const void *msg, u32 len);
 
 #endif

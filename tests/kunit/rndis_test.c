@@ -883,7 +883,7 @@ static void unsolicited(struct kunit *test)
 {
 	static const u32 types[] = {
 		0, RNDIS_PACKET, RNDIS_INITIALIZE, RNDIS_HALT, RNDIS_QUERY,
-		RNDIS_SET, RNDIS_RESET, RNDIS_KEEPALIVE, 0x7fffffff, 0x80000000,
+		RNDIS_SET, RNDIS_RESET, 0x7fffffff, 0x80000000,
 		RNDIS_INITIALIZE | RNDIS_COMPLETION,
 		RNDIS_QUERY | RNDIS_COMPLETION, RNDIS_SET | RNDIS_COMPLETION,
 		RNDIS_RESET | RNDIS_COMPLETION,
@@ -1039,6 +1039,35 @@ static void rss_messages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bus->nsent, 2);
 }
 
+/* The host asks, NAPI notes it, and the event work answers [3.2] */
+static void keepalive(struct kunit *test)
+{
+	struct fake_bus *bus = negotiated(test);
+	struct netvsc *nv = bus->nv;
+	struct fake_sent *sent;
+	__le32 *msg = kunit_kzalloc(test, 12, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, msg);
+	msg[0] = cpu_to_le32(RNDIS_KEEPALIVE);
+	msg[1] = cpu_to_le32(12);
+	msg[2] = cpu_to_le32(0x12345678);
+	KUNIT_EXPECT_FALSE(test, rndis_filter_receive(nv->chans[0], msg, 11));
+	KUNIT_EXPECT_FALSE(test, test_bit(NETVSC_EVENT_KEEPALIVE, &nv->events));
+	KUNIT_EXPECT_TRUE(test, rndis_filter_receive(nv->chans[0], msg, 12));
+	KUNIT_EXPECT_EQ(test, bus->nsent, 0);
+	KUNIT_EXPECT_TRUE(test, test_bit(NETVSC_EVENT_KEEPALIVE, &nv->events));
+
+	rndis_filter_answer_keepalive(nv);
+	KUNIT_ASSERT_EQ(test, bus->nsent, 1);
+	sent = fake_bus_sent(bus, FAKE_KEY_RNDIS(RNDIS_KEEPALIVE |
+						 RNDIS_COMPLETION), 0);
+	KUNIT_ASSERT_NOT_NULL(test, sent);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(sent->data + 4), 16);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(sent->data + 8), 0x12345678);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(sent->data + 12), 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&nv->requests));
+}
+
 static void halt_message(struct kunit *test)
 {
 	static const enum fake_how hows[] = { FAKE_CALL, FAKE_DONE_LATE };
@@ -1052,6 +1081,8 @@ static void halt_message(struct kunit *test)
 		rndis_filter_halt(nv);
 		KUNIT_EXPECT_EQ(test, list_empty(&nv->requests), !i);
 	}
+	/* waited for the second one, though not for ever */
+	KUNIT_EXPECT_TRUE(test, time_after_eq(jiffies, nv->deadline));
 	KUNIT_EXPECT_EQ(test, bus->nsent, 2);
 	rndis_filter_release(nv);
 	KUNIT_EXPECT_TRUE(test, list_empty(&nv->requests));
@@ -1062,6 +1093,7 @@ static void halt_message(struct kunit *test)
 static struct kunit_case rndis_cases[] = {
 	KUNIT_CASE_PARAM_ATTR(deviation, deviation_gen_params,
 			      {.speed = KUNIT_SPEED_SLOW}),
+	KUNIT_CASE(keepalive),
 	KUNIT_CASE(late_page_is_freed),
 	KUNIT_CASE(late_reply_without_completion),
 	KUNIT_CASE(message_layout),

@@ -654,6 +654,7 @@ static void get_counters(Object *obj, Visitor *v, const char *name, void *opaque
     visit_number(v, "rss", nic->rss.on);
     visit_number(v, "rx-no-section", nic->rx_no_section);
     visit_number(v, "rx-filtered", nic->rx_filtered);
+    visit_number(v, "keepalives", nic->keepalives);
     visit_number(v, "rx-oversize", nic->rx_oversize);
     visit_number(v, "rx-down", nic->rx_down);
     visit_number(v, "tx-dropped", nic->tx_dropped);

@@ -145,7 +145,7 @@ struct HvNic {
     uint8_t *scratch;                   /* one gathered message of the guest */
     NicGenerator gen;
     NicMeter meter;
-    uint64_t rx_no_section, rx_filtered, rx_oversize, rx_down, tx_dropped;
+    uint64_t rx_no_section, rx_filtered, rx_oversize, rx_down, tx_dropped, keepalives;
 };
 
 static inline NicChan *nic_chan(HvChan *chan)

@@ -676,6 +676,15 @@ void rndis_control(HvNic *nic, uint8_t *msg, size_t len)
                  len);
         return;
     }
+    if (type == (RNDIS_KEEPALIVE | RNDIS_COMPLETE)) {
+        if (own == 16 && !ldl_le_p(msg + 12)) {
+            nic->keepalives++;
+        } else {
+            hv_audit(HV_AUDIT_RNDIS_LENGTH, "KEEPALIVE C of %u bytes, status 0x%x", own,
+                     own < 16 ? 0 : ldl_le_p(msg + 12));
+        }
+        return;
+    }
     if (type >= ARRAY_SIZE(requests) || !requests[type].handle) {
         hv_audit(HV_AUDIT_RNDIS_TYPE, "control message type 0x%x", type);
         return;
