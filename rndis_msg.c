@@ -171,7 +171,8 @@ int rndis_msg_parse(const void *msg, u32 len, struct rndis_rx_desc *desc)
 	if (!offset)
 		return 0;
 	infos = rndis_fetch(&packet->ppi_len);
-	if (offset < PACKET_BODY || (u64)offset + infos > room)
+	if (offset < PACKET_BODY || (u64)offset + infos > room ||
+	    infos > RNDIS_RX_INFOS_MAX)
 		return -EMSGSIZE;
 	return rndis_parse_infos(msg + RNDIS_OFFSET_BASE + offset, infos, desc);
 }

@@ -17,6 +17,12 @@
 #define RNDIS_INFO_CSUM		BIT(3)
 #define RNDIS_INFO_PACKET_ID	BIT(4)	/* receive only */
 
+/*
+ * The most infos in a received PACKET, in bytes: all types that there are need
+ * less, and the host could make the walk as long as its memory.
+ */
+#define RNDIS_RX_INFOS_MAX	1024
+
 /* The longest header that rndis_msg_build() writes, in bytes */
 #define RNDIS_TX_HDR_MAX \
 	(sizeof(struct rndis_packet) + 4 * sizeof(struct rndis_ppi_word))

@@ -96,6 +96,8 @@ static const struct row packets[] = {
 	{ "no infos, beyond the range", 96, -EMSGSIZE, { { INFOS, 89 }, { INFOLEN, 0 } } },
 	{ "infos beyond the range", 96, -EMSGSIZE, { { INFOS, 88 } } },
 	{ "infos a byte beyond the range", 96, -EMSGSIZE, { { INFOLEN, 53 } } },
+	{ "the most infos", 1200, 0, { { INFOLEN, 1024 }, { VLAN, 1024 } } },
+	{ "more infos", 1200, -EMSGSIZE, { { INFOLEN, 1028 }, { VLAN, 1028 } } },
 	{ "infos of 2^31 bytes", 96, -EMSGSIZE, { { INFOLEN, 0x80000000 } } },
 	{ "infos of 2^32 - 1 bytes", 96, -EMSGSIZE, { { INFOLEN, 0xffffffff } } },
 	{ "infos' end wraps", 96, -EMSGSIZE, { { INFOLEN, 0xffffffe0 } } },
@@ -154,7 +156,7 @@ static void parse(void)
 	const struct row *row;
 
 	for (row = packets; row->why; row++) {
-		u8 bytes[sizeof(packet)];
+		u8 bytes[1200] = {};
 		struct rndis_rx_desc rx;
 		u32 len = make(bytes, packet, ARRAY_SIZE(packet), row);
 

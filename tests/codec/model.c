@@ -76,7 +76,7 @@ int model_parse(const u8 *bytes, u64 len, struct rndis_rx_desc *desc)
 
 	at = 8 + (u64)get32(bytes, 28);
 	end = at + get32(bytes, 32);
-	if (!inside(at, end - at, 44, len))
+	if (!inside(at, end - at, 44, len) || end - at > 1024)
 		return -EMSGSIZE;
 	while (at < end) {
 		u64 size, offset;
