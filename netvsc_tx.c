@@ -34,7 +34,7 @@
 
 /* Percent of the ring that is free when a queue is stopped, and is woken */
 #define NETVSC_ROOM_STOP	10
-#define NETVSC_ROOM_WAKE	20
+#define NETVSC_ROOM_WAKE	21
 
 #define NETVSC_HDR_PAGES	(NETVSC_REQS * NETVSC_HDR_SLOT / PAGE_SIZE)
 
@@ -308,27 +308,36 @@ static int netvsc_tx_lso(struct sk_buff *skb, struct rndis_tx_desc *desc)
 	return 0;
 }
 
-/* Checksum word for an L4 protocol, 0 if the host does not make its checksum */
+/*
+ * Checksum word for an L4 protocol, 0 if the host does not make its checksum, or
+ * the one that is wanted is another: of a packet inside of this one
+ */
 static u32 netvsc_tx_csum_word(u32 caps, struct sk_buff *skb)
 {
 	bool v6 = skb->protocol == htons(ETH_P_IPV6);
-	u32 word, tcp, udp;
+	u32 word, tcp, udp, start;
 	u8 proto;
 
 	if (skb->protocol == htons(ETH_P_IP)) {
 		proto = ip_hdr(skb)->protocol;
+		start = ip_hdrlen(skb);
 		tcp = caps & NETVSC_CSUM_TCP4;
 		udp = caps & NETVSC_CSUM_UDP4;
 	} else if (v6) {
 		proto = ipv6_hdr(skb)->nexthdr;
+		start = sizeof(struct ipv6hdr);
 		tcp = caps & NETVSC_CSUM_TCP6;
 		udp = caps & NETVSC_CSUM_UDP6;
 	} else {
 		return 0;
 	}
-	if (proto == IPPROTO_TCP && tcp)
+	if (skb_checksum_start_offset(skb) != skb_network_offset(skb) + start)
+		return 0;
+	if (proto == IPPROTO_TCP && tcp &&
+	    skb->csum_offset == offsetof(struct tcphdr, check))
 		word = RNDIS_TX_CSUM_TCP;
-	else if (proto == IPPROTO_UDP && udp)
+	else if (proto == IPPROTO_UDP && udp &&
+		 skb->csum_offset == offsetof(struct udphdr, check))
 		word = RNDIS_TX_CSUM_UDP;
 	else
 		return 0;
@@ -484,7 +493,7 @@ static int netvsc_tx_flush(struct netvsc_chan *ch)
 static bool netvsc_tx_room(const struct netvsc_chan *ch, u32 percent)
 {
 	return netvsc_reqs_free(&ch->tx) > 1 &&
-	       netvsc_vmbus_tx_room(ch->chn) > percent;
+	       netvsc_vmbus_tx_room(ch->chn) >= percent;
 }
 
 /* Each stop has its end, whatever ends it */
@@ -656,7 +665,7 @@ static int netvsc_tx_fit(struct netvsc_chan *ch, struct sk_buff *skb)
 		netvsc_tx_count(ch, &ch->tx_stats.too_big);
 		return -E2BIG;
 	}
-	if (skb_linearize(skb)) {
+	if (skb_shared(skb) || skb_linearize(skb)) {
 		netvsc_tx_count(ch, &ch->tx_stats.no_memory);
 		return -ENOMEM;
 	}
@@ -746,25 +755,25 @@ static int netvsc_tx_place(struct netvsc_chan *ch, struct sk_buff *skb,
 static struct sk_buff *netvsc_tx_untag(struct netvsc_chan *ch,
 				       struct sk_buff *skb)
 {
+	u64_stats_t *error = &ch->tx_stats.no_memory;
 	u16 tci;
 
 	skb = skb_share_check(skb, GFP_ATOMIC);
 	if (!skb)
-		goto no_memory;
+		goto dropped;
 	skb_reset_mac_header(skb);
 	if (!eth_type_vlan(eth_hdr(skb)->h_proto))
 		return skb;
-	if (__skb_vlan_pop(skb, &tci)) {
-		dev_kfree_skb_any(skb);
-		goto no_memory;
+	if (!__skb_vlan_pop(skb, &tci)) {
+		__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), tci);
+		skb->protocol = eth_hdr(skb)->h_proto;
+		return skb;
 	}
-	__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), tci);
-	skb->protocol = eth_hdr(skb)->h_proto;
-	return skb;
-
-no_memory:
+	dev_kfree_skb_any(skb);
+	error = &ch->tx_stats.vlan_error;
+dropped:
 	u64_stats_update_begin(&ch->tx_stats.sync);
-	u64_stats_inc(&ch->tx_stats.vlan_error);
+	u64_stats_inc(error);
 	u64_stats_inc(&ch->tx_stats.dropped);
 	u64_stats_update_end(&ch->tx_stats.sync);
 	return NULL;

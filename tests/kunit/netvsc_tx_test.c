@@ -563,10 +563,10 @@ static void tx_stop_wake(struct kunit *test)
 {
 	struct datapath *dp = datapath_new(test, 1);
 
-	dp->room = 11;
+	dp->room = 10;
 	send(dp, SMALL, 0, false);
 	KUNIT_EXPECT_FALSE(test, stopped(dp));
-	dp->room = 10;
+	dp->room = 9;
 	send(dp, SMALL, 1, true);
 	KUNIT_EXPECT_TRUE(test, stopped(dp));
 	KUNIT_EXPECT_EQ(test, dp->nsent, 2);	/* no batch waits on it */
@@ -967,6 +967,36 @@ static void tx_csum_options(struct kunit *test)
 	datapath_xmit(dp, skb, false);
 	KUNIT_ASSERT_TRUE(test, datapath_frame(dp, datapath_sent(dp, 0), 0, &frame));
 	KUNIT_EXPECT_EQ(test, frame.infos, 0);
+	datapath_settle(dp);
+}
+
+/* The sum of a packet inside of another one: the host would sum the outer one */
+static void tx_csum_inside(struct kunit *test)
+{
+	static const struct {
+		u32 behind;
+		u16 offset;
+	} inner[] = {
+		{ 36, offsetof(struct tcphdr, check) },
+		{ 36, offsetof(struct udphdr, check) },
+		{ 0, offsetof(struct tcphdr, check) },
+	};
+	struct datapath *dp = datapath_new(test, 1);
+	struct datapath_frame frame;
+	struct sk_buff *skb;
+	u32 i;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(inner); i++) {
+		skb = ip_skb(dp, i & 1, IPPROTO_UDP, 333);
+		skb->transport_header += inner[i / 2].behind;
+		skb->csum_start += inner[i / 2].behind;
+		skb->csum_offset = inner[i / 2].offset;
+		datapath_xmit(dp, skb, false);
+		KUNIT_ASSERT_TRUE(test, datapath_frame(dp, datapath_sent(dp, 0),
+						       0, &frame));
+		KUNIT_EXPECT_EQ(test, frame.infos, 0);
+		datapath_complete(dp, datapath_sent(dp, 0));
+	}
 	datapath_settle(dp);
 }
 
@@ -1460,6 +1490,7 @@ static struct kunit_case tx_cases[] = {
 	KUNIT_CASE(tx_hash),
 	KUNIT_CASE(tx_csum),
 	KUNIT_CASE(tx_csum_options),
+	KUNIT_CASE(tx_csum_inside),
 	KUNIT_CASE(tx_lso),
 	KUNIT_CASE(tx_all_infos),
 	KUNIT_CASE(tx_ranges_head),
