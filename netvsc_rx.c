@@ -163,7 +163,7 @@ static struct sk_buff *netvsc_rx_build(struct netvsc_chan *ch, const void *data,
 {
 	u32 head = min_t(u32, len, NETVSC_LINEAR_MAX);
 	struct sk_buff *skb;
-	u32 offset, piece;
+	u32 offset, piece, size;
 	struct page *page;
 
 	skb = netvsc_rx_linear(ch, data, head);
@@ -171,15 +171,15 @@ static struct sk_buff *netvsc_rx_build(struct netvsc_chan *ch, const void *data,
 		return skb;
 	for (; head < len; head += piece) {
 		piece = min_t(u32, len - head, PAGE_SIZE);
-		page = page_pool_dev_alloc_frag(ch->rx.pool, &offset,
-						SKB_DATA_ALIGN(piece));
+		size = SKB_DATA_ALIGN(piece);
+		page = page_pool_dev_alloc(ch->rx.pool, &offset, &size);
 		if (!page) {
 			kfree_skb(skb);
 			return NULL;
 		}
 		memcpy(page_address(page) + offset, data + head, piece);
 		skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, offset,
-				piece, SKB_DATA_ALIGN(piece));
+				piece, size);
 	}
 	return skb;
 }
