@@ -398,20 +398,16 @@ static int nvsp_agree_version(struct netvsc *nv)
 	return 0;
 }
 
-/* Capabilities of the guest that the version lets it tell [2.5] */
+/*
+ * Capabilities of the guest that the version lets it tell [2.5]. SR-IOV is not
+ * one of them: a VF that nobody joins is a second interface of the same address.
+ */
 static u64 nvsp_capabilities(const struct netvsc *nv)
 {
 	u64 caps = NDIS_CAP_IEEE8021Q;
 
-	if (nv->sess.version < NVSP_VERSION_5)
-		return caps;
-
-	caps |= NDIS_CAP_TEAMING;
-	if (netvsc_vmbus_isolated())
-		netdev_info(nv->ndev,
-			    "SR-IOV not advertised by guests on the host supporting isolation\n");
-	else
-		caps |= NDIS_CAP_SRIOV;
+	if (nv->sess.version >= NVSP_VERSION_5)
+		caps |= NDIS_CAP_TEAMING;
 	return caps;
 }
 

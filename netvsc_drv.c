@@ -231,8 +231,7 @@ static void netvsc_init(struct netvsc *nv, struct net_device *ndev,
 	nv->msg_enable = netif_msg_init(debug, NETVSC_MSG_DEFAULT);
 	nv->l4_hash = NETVSC_HASH_ALL;
 	nv->duplex = DUPLEX_FULL;
-	nv->ring_bytes = VMBUS_RING_SIZE(min_t(u32, ring_size,
-					       NETVSC_RING_PAGES_MAX) * 4096);
+	nv->ring_bytes = VMBUS_RING_SIZE(ring_size * 4096);
 	nv->timeout_ms = READ_ONCE(netvsc_timeout_ms);
 	nv->link.up = true;
 	nv->link.speed = SPEED_UNKNOWN;
@@ -306,8 +305,11 @@ static int netvsc_probe(struct hv_device *hdev,
 
 	if (netvsc_vmbus_index(hdev->channel))
 		return -ENODEV;	/* a subchannel whose primary is not there */
-	if (netvsc_vmbus_isolated())
-		return -EOPNOTSUPP;	/* would need bounce buffers */
+	if (netvsc_vmbus_isolated()) {
+		/* would need bounce buffers */
+		dev_err(&hdev->device, "isolated guests are not supported\n");
+		return -EOPNOTSUPP;
+	}
 	ndev = alloc_etherdev_mq(sizeof(*nv), NETVSC_CHANNELS_MAX);
 	if (!ndev)
 		return -ENOMEM;
@@ -376,6 +378,10 @@ static int __init netvsc_module_init(void)
 	if (ring_size < NETVSC_RING_PAGES_MIN) {
 		ring_size = NETVSC_RING_PAGES_MIN;
 		pr_info("Increased ring_size to %u (min allowed)\n", ring_size);
+	}
+	if (ring_size > NETVSC_RING_PAGES_MAX) {
+		ring_size = NETVSC_RING_PAGES_MAX;
+		pr_info("Decreased ring_size to %u (max possible)\n", ring_size);
 	}
 	netvsc_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_u32("timeout_ms", 0644, netvsc_debugfs,
