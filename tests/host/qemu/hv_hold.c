@@ -20,7 +20,7 @@ typedef struct Held {
 
 void hold_init(HvNic *nic)
 {
-    nic->batch = NIC_RANGES_MAX;
+    nic->batch = NIC_FRAMES_MAX;
     for (unsigned i = 0; i < nic->queues; i++) {
         g_queue_init(&nic->nchan[i].held);
     }
@@ -117,8 +117,8 @@ static void set_batch(HvNic *nic, const char *arg, Error **errp)
 {
     unsigned count;
 
-    if (qemu_strtoui(arg, NULL, 10, &count) || !count || count > NIC_RANGES_MAX) {
-        error_setg(errp, "batch 1 to %u", NIC_RANGES_MAX);
+    if (qemu_strtoui(arg, NULL, 10, &count) || !count || count > NIC_FRAMES_MAX) {
+        error_setg(errp, "batch 1 to %u", NIC_FRAMES_MAX);
         return;
     }
     nic->batch = count;

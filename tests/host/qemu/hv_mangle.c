@@ -18,7 +18,7 @@ typedef struct Rule {
     QTAILQ_ENTRY(Rule) next;
 } Rule;
 
-static const char *const layer_names[] = { "vmbus", "ring", "nvsp", "rndis" };
+static const char *const layer_names[] = { "vmbus", "ring", "nvsp", "rndis", "rsc" };
 
 static QTAILQ_HEAD(, Rule) rules = QTAILQ_HEAD_INITIALIZER(rules);
 static uint64_t hits;
@@ -49,7 +49,7 @@ static bool parse_name(const char *key, const char *text, Rule *r, Error **errp)
             return true;
         }
     }
-    error_setg(errp, "mangle: layer is vmbus, ring, nvsp or rndis");
+    error_setg(errp, "mangle: layer is vmbus, ring, nvsp, rndis or rsc");
     return false;
 }
 

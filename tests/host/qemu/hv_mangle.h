@@ -7,10 +7,12 @@
  * looks at it.  So the same rule language shows that a driver survives a wrong
  * host, and that the host names what a wrong driver does.
  *
- *   dir=g2h|h2g layer=vmbus|ring|nvsp|rndis [type=N] [chan=N] [skip=N] [count=N]
+ *   dir=g2h|h2g layer=vmbus|ring|nvsp|rndis|rsc [type=N] [chan=N] [skip=N] [count=N]
  *   and one or more of: offset=N value=N [width=1|2|4|8] [xor]   len=N   drop
  *
  * A frame for the guest cannot be dropped at layer rndis: drop its ring packet.
+ * Layer rsc has only the fragments of coalesced frames, whose type is the flags of
+ * the packet id (3 first, 1 between, 5 last); one that is dropped is left out.
  * type is the message type of the layer (packet type for ring), count how often
  * the rule acts (0 = for ever, default 1), skip how many matches pass first.
  */
@@ -23,6 +25,7 @@ typedef enum {
     HV_LAYER_RING,
     HV_LAYER_NVSP,
     HV_LAYER_RNDIS,
+    HV_LAYER_RSC,
     HV_LAYER__COUNT
 } HvLayer;
 

@@ -658,6 +658,8 @@ static void get_counters(Object *obj, Visitor *v, const char *name, void *opaque
     visit_number(v, "rx-oversize", nic->rx_oversize);
     visit_number(v, "rx-down", nic->rx_down);
     visit_number(v, "tx-dropped", nic->tx_dropped);
+    visit_number(v, "rsc-packets", nic->rsc_packets);
+    visit_number(v, "rsc-segments", nic->rsc_segments);
     visit_number(v, "generated", nic->gen.sent);
     visit_number(v, "generator-running", nic->gen.wanted != 0);
     visit_number(v, "generator-instructions",
@@ -714,9 +716,10 @@ static void nic_do(Object *obj, const char *text, Error **errp)
     } else if (!strcmp(text, "kick")) {
         nic_wake(HV_NETVSC(obj));
     } else if (!hold_do(HV_NETVSC(obj), text, errp) &&
+               !rsc_do(HV_NETVSC(obj), text, errp) &&
                !event_do(HV_NETVSC(obj), text, errp)) {
         error_setg(errp, "unknown command '%s': generate, meter, kick, txhold, ringhold, "
-                   "greet, batch, indicate or rescind", text);
+                   "greet, batch, rsc, indicate or rescind", text);
     }
 }
 
@@ -777,6 +780,7 @@ static void nic_realize(DeviceState *qdev, Error **errp)
                                                           g_free);
     }
     hold_init(nic);
+    rsc_init(nic);
     g_queue_init(&nic->control);
     g_queue_init(&nic->events);
     nic->flush_bh = qemu_bh_new(rx_flush_all, nic);
@@ -797,6 +801,7 @@ static Property nic_properties[] = {
     DEFINE_PROP_UINT32("mtu", HvNic, mtu_max, ETH_FIELD_MAX - 14),
     DEFINE_PROP_BOOL("csum", HvNic, can_csum, true),
     DEFINE_PROP_BOOL("lso", HvNic, can_lso, true),
+    DEFINE_PROP_BOOL("rsc", HvNic, can_rsc, true),
     DEFINE_PROP_BOOL("rss", HvNic, can_rss, true),
     DEFINE_PROP_BOOL("full-ranges", HvNic, full_ranges, true),
     DEFINE_PROP_END_OF_LIST()

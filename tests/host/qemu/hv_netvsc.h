@@ -2,7 +2,8 @@
 /*
  * The host's synthetic NIC.  One file for each of its jobs: hv_netvsc.c is the
  * device and NVSP, hv_rndis.c the control messages and OIDs, hv_tx.c what the
- * guest sends, hv_rx.c what it gets, hv_rss.c which channel gets it.
+ * guest sends, hv_rx.c what it gets, hv_rss.c which channel gets it, hv_rsc.c what
+ * of it is coalesced.
  */
 #ifndef HV_NETVSC_H
 #define HV_NETVSC_H
@@ -19,12 +20,47 @@ OBJECT_DECLARE_SIMPLE_TYPE(HvNic, HV_NETVSC)
 /* Room that any single answer takes in the ring, checked before a request is read. */
 #define NIC_ANSWER_ROOM         144
 #define NIC_CONTROL_QUEUE       (100 * 1024)
-#define NIC_RANGES_MAX          375
+#define NIC_FRAMES_MAX          375     /* ranges in a packet without coalesced frames */
+#define NIC_RANGES_MAX          562     /* with them, and fragments of one */
 
 typedef struct NicRange {
     uint32_t section;
     uint32_t len;
+    bool more;                          /* the frame goes on in the next range */
 } NicRange;
+
+/* Where the headers of a frame are, and what they tell. */
+typedef struct NicFlow {
+    uint16_t vlan;              /* TCI, when tagged */
+    bool tagged;                /* by 802.1Q */
+    uint8_t tag_bytes;          /* of an outer tag, by which a frame may be longer */
+    uint16_t l3;                /* offset of the IP header, 0 = not IP */
+    uint16_t l4;                /* offset of the transport header, 0 = none */
+    uint8_t family;             /* 4, 6 or 0 */
+    uint8_t proto;              /* transport protocol of an unfragmented packet */
+    bool extended;              /* IPv6 with extension headers: proto is the first's */
+} NicFlow;
+
+/* A frame for the guest: what is known of it beside its bytes. */
+typedef struct NicFrame {
+    uint8_t *data;
+    size_t len;
+    NicFlow flow;
+    bool checked, bad;          /* the transport checksum is known to be good, or not */
+    bool hashed;
+    uint32_t hash;
+} NicFrame;
+
+/* What is told of a frame beside it: per-packet infos, 3.4. */
+typedef struct NicInfo {
+    bool whole;                 /* not a later fragment, which has only the last info */
+    uint32_t csum;              /* CSUM_RX_* */
+    bool hashed, tagged;
+    uint32_t hash;
+    uint16_t tci;
+    uint8_t rsc;                /* RSC_*, 0 = is no fragment */
+    uint16_t id;                /* of the coalesced frame */
+} NicInfo;
 
 /* A transfer-page packet that the guest has not completed yet. */
 typedef struct NicRxPacket {
@@ -80,8 +116,10 @@ typedef struct NicRss {
 /* Per protocol: may the device send a checked (tx) or report a good (rx) sum. */
 typedef struct NicOffload {
     uint8_t ip4, tcp4, udp4, tcp6, udp6;        /* bit 0 tx, bit 1 rx */
-    bool lso4, lso6;
+    bool lso4, lso6, rsc4, rsc6;
 } NicOffload;
+
+typedef struct NicRsc NicRsc;           /* see hv_rsc.c */
 
 typedef struct NicGenerator {
     uint64_t wanted, sent;
@@ -106,7 +144,7 @@ struct HvNic {
     uint32_t queues;
     uint32_t mtu_max;                   /* highest L3 MTU */
     uint32_t speed;                     /* Mbit/s */
-    bool can_csum, can_lso, can_rss, full_ranges;
+    bool can_csum, can_lso, can_rsc, can_rss, full_ranges;
     bool link;
     bool hold_sends, hold_rings;        /* see hv_hold.c */
     unsigned greeting;                  /* frames that wait for the packet filter */
@@ -136,6 +174,7 @@ struct HvNic {
     bool vf_path;                       /* what the guest asked for by 129 */
     NicOffload offload;
     NicRss rss;
+    NicRsc *rsc;
     GQueue control;                     /* GByteArray: messages for the guest */
     size_t control_bytes;
     bool stale;                         /* an indication was not queued: too many */
@@ -145,6 +184,7 @@ struct HvNic {
     uint8_t *scratch;                   /* one gathered message of the guest */
     NicGenerator gen;
     NicMeter meter;
+    uint64_t rsc_packets, rsc_segments;
     uint64_t rx_no_section, rx_filtered, rx_oversize, rx_down, tx_dropped, keepalives;
 };
 
@@ -176,6 +216,8 @@ void rndis_flush(HvNic *nic);
 /* rndis_link, rndis_speed: tell the guest. */
 void rndis_link(HvNic *nic);
 void rndis_speed(HvNic *nic);
+/* rndis_offers_rsc: the guest is offered coalesced frames, or would be. */
+bool rndis_offers_rsc(const HvNic *nic);
 /* rndis_reset: forget what is queued. */
 void rndis_reset(HvNic *nic);
 
@@ -198,12 +240,30 @@ bool rx_can_receive(NetClientState *nc);
 ssize_t rx_receive(NetClientState *nc, const uint8_t *buf, size_t size);
 /* rx_put_control: write one message into a free section; -1 when there is none. */
 int64_t rx_put_control(HvNic *nic, const uint8_t *msg, size_t len);
+/* rx_section_get: a free section, as long as @keep others are left; -1 when not. */
+int64_t rx_section_get(HvNic *nic, unsigned keep);
+void rx_section_put(HvNic *nic, uint32_t section);
+void rx_section_write(HvNic *nic, uint32_t section, uint32_t at, const void *buf,
+                      size_t len);
+/* rx_put_data: the frame's bytes, at their place in the section; without its tag if
+ * @info has it. Returns how many. */
+uint32_t rx_put_data(HvNic *nic, uint32_t section, const NicFrame *f,
+                     const NicInfo *info);
+/* rx_put_header: the RNDIS message around @len bytes of data; the length of its
+ * range, 0 when a rule wants this fragment to be left out. */
+uint32_t rx_put_header(HvChan *chan, uint32_t section, const NicInfo *info,
+                       uint32_t len);
+/* rx_info: what the guest is told of @f. */
+NicInfo rx_info(const HvNic *nic, const NicFrame *f);
+/* rx_ip_header_is_good: its checksum fits. */
+bool rx_ip_header_is_good(const NicFrame *f);
 /* rx_announce: one transfer-page packet over filled sections; false = no room. */
 bool rx_announce(HvChan *chan, uint32_t channel_type, const NicRange *range,
                  unsigned n);
 /* rx_flush: announce what is pending on @chan. */
 void rx_flush(HvChan *chan);
-/* rx_flush_all: the same on all channels; a bottom half, @opaque is the NIC. */
+/* rx_flush_all: the same on all channels, at the end of a burst of the backend; a
+ * bottom half, @opaque is the NIC. */
 void rx_flush_all(void *opaque);
 /* rx_resume: sections came back; take more from the backend or the generator. */
 void rx_resume(HvNic *nic);
@@ -240,18 +300,28 @@ void greet_filter(HvNic *nic, uint32_t before);
 /* event_do: a command of this file; false: it is none. */
 bool event_do(HvNic *nic, const char *text, Error **errp);
 
-/* hv_rss.c */
-typedef struct NicFlow {
-    uint16_t vlan;              /* TCI, when tagged */
-    bool tagged;                /* by 802.1Q */
-    uint8_t tag_bytes;          /* of an outer tag, by which a frame may be longer */
-    uint16_t l3;                /* offset of the IP header, 0 = not IP */
-    uint16_t l4;                /* offset of the transport header, 0 = none */
-    uint8_t family;             /* 4, 6 or 0 */
-    uint8_t proto;              /* transport protocol of an unfragmented packet */
-    bool extended;              /* IPv6 with extension headers: proto is the first's */
-} NicFlow;
+/* hv_rsc.c */
+typedef enum {
+    RSC_NOT,                    /* the frame goes its usual way */
+    RSC_TAKEN,
+    RSC_WAIT,                   /* the backend must offer it again later */
+} RscVerdict;
 
+void rsc_init(HvNic *nic);
+/* rsc_offer: coalesce @f for @chan with others of its flow, or let these go first. */
+RscVerdict rsc_offer(HvChan *chan, NicFrame *f);
+/* rsc_burst_ends: let all go that is coalesced, unless it is told to hold it. */
+void rsc_burst_ends(HvNic *nic);
+/* rsc_flush: let all go. */
+void rsc_flush(HvNic *nic);
+/* rsc_resume: let go what could not. */
+void rsc_resume(HvNic *nic);
+/* rsc_drop: forget what is coalesced for @chan, or for all if it is NULL. */
+void rsc_drop(HvNic *nic, HvChan *chan);
+/* rsc_do: a command of this file; false: it is none. */
+bool rsc_do(HvNic *nic, const char *text, Error **errp);
+
+/* hv_rss.c */
 /* flow_parse: where the headers of @frame are. */
 void flow_parse(const uint8_t *frame, size_t len, NicFlow *flow);
 /* rss_hash: Toeplitz hash by the guest's settings; false when none applies. */

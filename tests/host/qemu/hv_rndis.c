@@ -169,9 +169,15 @@ void rndis_speed(HvNic *nic)
 
 /* --- offloads, 4.2 and 4.3 --- */
 
+bool rndis_offers_rsc(const HvNic *nic)
+{
+    return nic->can_rsc && nic->can_csum && nic->version >= NVSP_V61 &&
+           nic->caps & NVSP_CAP_RSC;
+}
+
 static void offload_object(const HvNic *nic, uint8_t *o, const NicOffload *now)
 {
-    static const NicOffload all = { 3, 3, 3, 3, 3, true, true };
+    static const NicOffload all = { 3, 3, 3, 3, 3, true, true, true, true };
     const NicOffload *v = now ?: &all;
     bool csum = nic->can_csum, lso = nic->can_lso && csum;
 
@@ -204,6 +210,8 @@ static void offload_object(const HvNic *nic, uint8_t *o, const NicOffload *now)
         stl_le_p(o + 100, NDIS_LSO_MIN_SEGMENTS);
         stl_le_p(o + 104, 0x005);
     }
+    o[144] = rndis_offers_rsc(nic) && v->rsc4;
+    o[145] = rndis_offers_rsc(nic) && v->rsc6;
 }
 
 static uint32_t object_error(const char *what, const uint8_t *obj, size_t len)
@@ -228,7 +236,7 @@ static bool take_csum(uint8_t value, bool can, uint8_t *bits)
 }
 
 /* 0 no change, 1 off, 2 on */
-static bool take_lso(uint8_t value, bool can, bool *on)
+static bool take_switch(uint8_t value, bool can, bool *on)
 {
     if (value > 2) {
         return false;
@@ -242,7 +250,8 @@ static bool take_lso(uint8_t value, bool can, bool *on)
 static uint32_t set_offload(HvNic *nic, const uint8_t *o, size_t len)
 {
     NicOffload new = nic->offload;
-    bool lso = nic->can_lso && nic->can_csum;
+    bool lso = nic->can_lso && nic->can_csum, rsc = rndis_offers_rsc(nic);
+    bool has_rsc = len >= 24 && lduw_le_p(o + 2) >= 24;
 
     if (len < 20 || o[0] != NDIS_DEFAULT || !o[1] || lduw_le_p(o + 2) < 20) {
         return object_error("offload parameters", o, len);
@@ -255,9 +264,12 @@ static uint32_t set_offload(HvNic *nic, const uint8_t *o, size_t len)
         !take_csum(o[6], nic->can_csum, &new.udp4) ||
         !take_csum(o[7], nic->can_csum, &new.tcp6) ||
         !take_csum(o[8], nic->can_csum, &new.udp6) ||
-        !take_lso(o[11], lso, &new.lso4) || !take_lso(o[12], lso, &new.lso6)) {
+        !take_switch(o[11], lso, &new.lso4) || !take_switch(o[12], lso, &new.lso6) ||
+        (has_rsc && (!take_switch(o[22], rsc, &new.rsc4) ||
+                     !take_switch(o[23], rsc, &new.rsc6)))) {
         return object_error("offload parameters", o, len);
     }
+    rsc_flush(nic);             /* as it was asked for when it was coalesced */
     nic->offload = new;
     return RNDIS_STATUS_OK;
 }
@@ -463,6 +475,9 @@ static uint32_t set_filter(HvNic *nic, const uint8_t *in, size_t len)
         return object_error("packet filter", in, len);
     }
     before = nic->filter;
+    if (!ldl_le_p(in)) {
+        rsc_flush(nic);
+    }
     tx_filter_set(nic, ldl_le_p(in));
     greet_filter(nic, before);
     return RNDIS_STATUS_OK;

@@ -13,19 +13,9 @@
 #include "hv_mangle.h"
 #include "hv_netvsc.h"
 
-/* What is known of a frame beside its bytes. */
-typedef struct Frame {
-    uint8_t *data;
-    size_t len;
-    NicFlow flow;
-    bool checked;               /* the transport checksum is known to be good */
-    bool hashed;
-    uint32_t hash;
-} Frame;
-
 /* --- sections --- */
 
-static int64_t section_get(HvNic *nic, unsigned keep)
+int64_t rx_section_get(HvNic *nic, unsigned keep)
 {
     if (!nic->recv.gpadl || nic->recv.revoked || nic->nfree <= keep) {
         return -1;
@@ -33,7 +23,7 @@ static int64_t section_get(HvNic *nic, unsigned keep)
     return nic->free_section[--nic->nfree];
 }
 
-static void section_put(HvNic *nic, uint32_t section)
+void rx_section_put(HvNic *nic, uint32_t section)
 {
     /* the buffer may be gone, with a close or a torn GPADL */
     if (nic->free_section && nic->nfree < nic->recv.count &&
@@ -42,8 +32,8 @@ static void section_put(HvNic *nic, uint32_t section)
     }
 }
 
-static void section_write(HvNic *nic, uint32_t section, uint32_t at, const void *buf,
-                          size_t len)
+void rx_section_write(HvNic *nic, uint32_t section, uint32_t at, const void *buf,
+                      size_t len)
 {
     hv_gpadl_write(nic->recv.gpadl, (uint64_t)section * nic->recv.size + at, buf,
                    len);
@@ -51,10 +41,10 @@ static void section_write(HvNic *nic, uint32_t section, uint32_t at, const void 
 
 int64_t rx_put_control(HvNic *nic, const uint8_t *msg, size_t len)
 {
-    int64_t section = section_get(nic, 0);
+    int64_t section = rx_section_get(nic, 0);
 
     if (section >= 0) {
-        section_write(nic, section, 0, msg, MIN(len, nic->recv.size));
+        rx_section_write(nic, section, 0, msg, MIN(len, nic->recv.size));
     }
     return section;
 }
@@ -101,6 +91,25 @@ bool rx_announce(HvChan *chan, uint32_t channel_type, const NicRange *range,
     return true;
 }
 
+/* How many of @left ranges go into the next packet: whole frames, at least one. */
+static unsigned packet_ranges(const HvNic *nic, const NicRange *range, unsigned left)
+{
+    bool rsc = nic->offload.rsc4 || nic->offload.rsc6;
+    unsigned limit = rsc ? NIC_RANGES_MAX : NIC_FRAMES_MAX;
+    unsigned n = 0, frames = 0;
+
+    for (unsigned i = 0; i < left && frames < nic->batch; i++) {
+        if (n && i >= limit) {
+            break;
+        }
+        if (!range[i].more) {
+            n = i + 1;
+            frames++;
+        }
+    }
+    return n;
+}
+
 void rx_flush(HvChan *chan)
 {
     HvNic *nic = HV_NETVSC(chan->dev);
@@ -112,7 +121,7 @@ void rx_flush(HvChan *chan)
         return;
     }
     while (done < nc->npending) {
-        n = MIN(nic->batch, nc->npending - done);
+        n = packet_ranges(nic, nc->pending + done, nc->npending - done);
         if (!rx_announce(chan, 0, nc->pending + done, n)) {
             break;
         }
@@ -127,6 +136,7 @@ void rx_flush_all(void *opaque)
     HvNic *nic = opaque;
 
     qemu_bh_cancel(nic->flush_bh);
+    rsc_burst_ends(nic);
     for (unsigned i = 0; i < nic->queues; i++) {
         rx_flush(&nic->parent_obj.chan[i]);
     }
@@ -135,7 +145,7 @@ void rx_flush_all(void *opaque)
 static void release_packet(HvNic *nic, NicChan *nc, NicRxPacket *p)
 {
     for (unsigned i = 0; i < p->n; i++) {
-        section_put(nic, p->range[i].section);
+        rx_section_put(nic, p->range[i].section);
     }
     nc->rx_sections -= p->n;
 }
@@ -172,13 +182,14 @@ void rx_completed(HvChan *chan, HvPacket *pkt)
 static void drop_pending(HvNic *nic, NicChan *nc)
 {
     for (unsigned i = 0; i < nc->npending; i++) {
-        section_put(nic, nc->pending[i].section);
+        rx_section_put(nic, nc->pending[i].section);
     }
     nc->npending = 0;
 }
 
 void rx_drop_pending(HvNic *nic)
 {
+    rsc_drop(nic, NULL);
     for (unsigned i = 0; i < nic->queues; i++) {
         drop_pending(nic, &nic->nchan[i]);
     }
@@ -221,6 +232,7 @@ void rx_chan_closed(HvChan *chan, bool by_guest)
         release_packet(nic, nc, p);
     }
     g_hash_table_remove_all(nc->outstanding);
+    rsc_drop(nic, chan);
     drop_pending(nic, nc);
 }
 
@@ -230,7 +242,7 @@ void rx_chan_closed(HvChan *chan, bool by_guest)
  * A frame from a local kernel comes with its transport checksum still to be
  * done.  Do it, so that the bytes are right whatever the guest does with them.
  */
-static void finish_checksum(Frame *f, const struct virtio_net_hdr *h)
+static void finish_checksum(NicFrame *f, const struct virtio_net_hdr *h)
 {
     uint16_t start = lduw_le_p(&h->csum_start);
     uint16_t at = start + lduw_le_p(&h->csum_offset);
@@ -249,6 +261,34 @@ static void finish_checksum(Frame *f, const struct virtio_net_hdr *h)
     }
     stw_be_p(f->data + at, sum);
     f->checked = true;
+}
+
+/* Bytes from the transport header to the end of the IP packet; 0: not all there. */
+static unsigned transport_length(const NicFrame *f)
+{
+    const uint8_t *ip = f->data + f->flow.l3;
+    unsigned end = f->flow.l3 + (f->flow.family == 4 ? lduw_be_p(ip + 2)
+                                                     : 40 + lduw_be_p(ip + 4));
+
+    return end > f->flow.l4 && end <= f->len ? end - f->flow.l4 : 0;
+}
+
+/* A frame from elsewhere comes with a checksum that a NIC verifies. */
+static void verify_checksum(NicFrame *f)
+{
+    bool tcp = f->flow.proto == IP_PROTO_TCP, v4 = f->flow.family == 4;
+    unsigned len = f->flow.l4 ? transport_length(f) : 0;
+    uint8_t *l4 = f->data + f->flow.l4, *ip = f->data + f->flow.l3;
+    uint32_t sum;
+
+    if (f->checked || len < (tcp ? 20 : 8) ||
+        !(tcp || (f->flow.proto == IP_PROTO_UDP && lduw_be_p(l4 + 6)))) {
+        return;
+    }
+    sum = f->flow.proto + len + net_checksum_add(len, l4) +
+          net_checksum_add(v4 ? 8 : 32, ip + (v4 ? 12 : 8));
+    f->checked = !net_checksum_finish(sum);
+    f->bad = !f->checked;
 }
 
 static bool filter_passes(const HvNic *nic, const uint8_t *dst)
@@ -278,7 +318,7 @@ static uint32_t put_ppi(uint8_t *at, uint32_t type, uint32_t value)
     return PPI_HEADER + 4;
 }
 
-static bool ip_header_is_good(const Frame *f)
+bool rx_ip_header_is_good(const NicFrame *f)
 {
     unsigned header = (f->data[f->flow.l3] & 15) * 4;
 
@@ -286,80 +326,125 @@ static bool ip_header_is_good(const Frame *f)
            !net_checksum_finish(net_checksum_add(header, f->data + f->flow.l3));
 }
 
-static uint32_t rx_checksum_bits(const HvNic *nic, const Frame *f)
+static uint32_t rx_checksum_bits(const HvNic *nic, const NicFrame *f)
 {
     const NicOffload *o = &nic->offload;
     bool v4 = f->flow.family == 4;
     uint32_t bits = 0;
 
-    if (!f->checked) {
-        return 0;
-    }
     if (f->flow.proto == IP_PROTO_TCP && (v4 ? o->tcp4 : o->tcp6) & 2) {
-        bits |= CSUM_RX_TCP_GOOD;
+        bits |= f->checked ? CSUM_RX_TCP_GOOD : f->bad ? CSUM_RX_TCP_BAD : 0;
     }
     if (f->flow.proto == IP_PROTO_UDP && (v4 ? o->udp4 : o->udp6) & 2) {
-        bits |= CSUM_RX_UDP_GOOD;
+        bits |= f->checked ? CSUM_RX_UDP_GOOD : f->bad ? CSUM_RX_UDP_BAD : 0;
     }
-    if (v4 && o->ip4 & 2 && ip_header_is_good(f)) {
-        bits |= CSUM_RX_IP_GOOD;
+    if (v4 && o->ip4 & 2) {
+        bits |= rx_ip_header_is_good(f) ? CSUM_RX_IP_GOOD : CSUM_RX_IP_BAD;
     }
     return bits;
 }
 
 /* A tag travels beside the frame only when the guest said that it wants that. */
-static bool takes_tags_apart(const HvNic *nic, const Frame *f)
+static bool takes_tags_apart(const HvNic *nic, const NicFrame *f)
 {
     return f->flow.tagged && nic->caps & NVSP_CAP_VLAN;
 }
 
-/* The RNDIS message of @f in @section: header and infos, then data at 256. */
-static uint32_t put_frame(HvNic *nic, uint32_t section, Frame *f)
+NicInfo rx_info(const HvNic *nic, const NicFrame *f)
 {
+    return (NicInfo){
+        .whole = true,
+        .csum = rx_checksum_bits(nic, f),
+        .hashed = f->hashed,
+        .hash = f->hash,
+        .tagged = takes_tags_apart(nic, f),
+        .tci = f->flow.vlan,
+    };
+}
+
+static uint32_t put_infos(uint8_t *h, const NicInfo *info)
+{
+    uint32_t at = RNDIS_PACKET_HEADER;
+    uint16_t tci = info->tci;
+
+    if (info->whole) {
+        at += put_ppi(h + at, PPI_CHECKSUM, info->csum);
+    }
+    if (info->whole && info->hashed) {
+        at += put_ppi(h + at, PPI_HASH, info->hash);
+    }
+    if (info->whole && info->tagged) {
+        at += put_ppi(h + at, PPI_VLAN, tci >> 13 | (tci >> 12 & 1) << 3 |
+                      (tci & 0xFFF) << 4);
+    }
+    if (info->rsc) {
+        at += put_ppi(h + at, PPI_PACKET_ID, RSC_VERSION | info->rsc << 8 |
+                      (uint32_t)info->id << 16);
+    }
+    return at - RNDIS_PACKET_HEADER;
+}
+
+/* The header and the infos are in the section's first 256 bytes, the data behind. */
+uint32_t rx_put_header(HvChan *chan, uint32_t section, const NicInfo *info,
+                       uint32_t len)
+{
+    HvNic *nic = HV_NETVSC(chan->dev);
     uint8_t h[NVSP_RX_HEADROOM] = { 0 };
-    uint32_t ppi = RNDIS_PACKET_HEADER, total;
     size_t keep = sizeof(h);
-    bool strip = takes_tags_apart(nic, f);
-    uint32_t len = f->len - (strip ? 4 : 0);
+    uint32_t total;
 
-    ppi += put_ppi(h + ppi, PPI_CHECKSUM, rx_checksum_bits(nic, f));
-    if (f->hashed) {
-        ppi += put_ppi(h + ppi, PPI_HASH, f->hash);
-    }
-    if (strip) {
-        uint16_t tci = f->flow.vlan;
-
-        ppi += put_ppi(h + ppi, PPI_VLAN, tci >> 13 | (tci >> 12 & 1) << 3 |
-                       (tci & 0xFFF) << 4);
-    }
     /* one known host claims the whole section in both lengths, others do not */
     total = nic->full_ranges ? nic->recv.size : NVSP_RX_HEADROOM + len;
     stl_le_p(h, RNDIS_PACKET);
     stl_le_p(h + 4, total);
     stl_le_p(h + 8, NVSP_RX_HEADROOM - 8);
     stl_le_p(h + 12, len);
-    stl_le_p(h + 28, RNDIS_PACKET_HEADER - 8);
-    stl_le_p(h + 32, ppi - RNDIS_PACKET_HEADER);
+    stl_le_p(h + 32, put_infos(h, info));
+    stl_le_p(h + 28, ldl_le_p(h + 32) ? RNDIS_PACKET_HEADER - 8 : 0);
     hv_mangle(HV_H2G, HV_LAYER_RNDIS, 0, RNDIS_PACKET, h, &keep);
-    section_write(nic, section, 0, h, sizeof(h));
-    if (strip) {
-        section_write(nic, section, NVSP_RX_HEADROOM, f->data, 12);
-        section_write(nic, section, NVSP_RX_HEADROOM + 12, f->data + 16, len - 12);
-    } else {
-        section_write(nic, section, NVSP_RX_HEADROOM, f->data, len);
+    if (info->rsc && !hv_mangle(HV_H2G, HV_LAYER_RSC, chan->index, info->rsc, h,
+                                &keep)) {
+        return 0;
     }
+    rx_section_write(nic, section, 0, h, sizeof(h));
     return total;
 }
 
+uint32_t rx_put_data(HvNic *nic, uint32_t section, const NicFrame *f,
+                     const NicInfo *info)
+{
+    if (!info->tagged) {
+        rx_section_write(nic, section, NVSP_RX_HEADROOM, f->data, f->len);
+        return f->len;
+    }
+    rx_section_write(nic, section, NVSP_RX_HEADROOM, f->data, 12);
+    rx_section_write(nic, section, NVSP_RX_HEADROOM + 12, f->data + 16, f->len - 16);
+    return f->len - 4;
+}
+
+/* The RNDIS message of @f in @section; the length of its range. */
+static uint32_t put_frame(HvChan *chan, uint32_t section, const NicFrame *f)
+{
+    HvNic *nic = HV_NETVSC(chan->dev);
+    NicInfo info = rx_info(nic, f);
+
+    return rx_put_header(chan, section, &info, rx_put_data(nic, section, f, &info));
+}
+
 /* False when the frame must wait: no section, or its channel is full. */
-static bool deliver(HvNic *nic, Frame *f)
+static bool deliver(HvNic *nic, NicFrame *f)
 {
     HvChan *chan;
     NicChan *nc;
+    RscVerdict verdict;
     int64_t section;
 
     f->hashed = rss_hash(nic, f->data, &f->flow, &f->hash);
     chan = rss_channel(nic, f->hashed, f->hash);
+    verdict = rsc_offer(chan, f);
+    if (verdict != RSC_NOT) {
+        return verdict == RSC_TAKEN;
+    }
     nc = nic_chan(chan);
     if (nc->npending >= nic->batch) {
         rx_flush(chan);
@@ -367,12 +452,12 @@ static bool deliver(HvNic *nic, Frame *f)
     if (nc->npending == NIC_RANGES_MAX) {
         return false;
     }
-    section = section_get(nic, NVSP_CONTROL_SECTIONS);
+    section = rx_section_get(nic, NVSP_CONTROL_SECTIONS);
     if (section < 0) {
         nic->rx_no_section++;
         return false;
     }
-    nc->pending[nc->npending++] = (NicRange){ section, put_frame(nic, section, f) };
+    nc->pending[nc->npending++] = (NicRange){ section, put_frame(chan, section, f) };
     nc->count.rx_packets++;
     nc->count.rx_bytes += f->len - (takes_tags_apart(nic, f) ? 4 : 0);
     qemu_bh_schedule(nic->flush_bh);
@@ -401,7 +486,7 @@ ssize_t rx_receive(NetClientState *nc, const uint8_t *buf, size_t size)
     const struct virtio_net_hdr *h = nic->vnet_len
         ? (const struct virtio_net_hdr *)buf : &no_header;
     uint8_t copy[ETH_FIELD_MAX + 4];
-    Frame f = { .data = copy, .len = size - nic->vnet_len };
+    NicFrame f = { .data = copy, .len = size - nic->vnet_len };
 
     if (!is_up(nic)) {
         nic->rx_down++;
@@ -418,6 +503,7 @@ ssize_t rx_receive(NetClientState *nc, const uint8_t *buf, size_t size)
     memcpy(copy, buf + nic->vnet_len, f.len);
     finish_checksum(&f, h);
     flow_parse(f.data, f.len, &f.flow);
+    verify_checksum(&f);
     if (f.len > nic->mtu_field + f.flow.tag_bytes) {
         nic->rx_oversize++;
         return size;
@@ -434,7 +520,7 @@ ssize_t rx_receive(NetClientState *nc, const uint8_t *buf, size_t size)
 static void generator_run(HvNic *nic)
 {
     NicGenerator *g = &nic->gen;
-    Frame f = { .data = g->frame, .len = g->size };
+    NicFrame f = { .data = g->frame, .len = g->size };
 
     if (!is_up(nic)) {
         return;
@@ -460,6 +546,7 @@ void rx_resume(HvNic *nic)
     if (g->wanted) {
         generator_run(nic);
     }
+    rsc_resume(nic);
     if (nic->nic && nic->nfree > NVSP_CONTROL_SECTIONS) {
         qemu_flush_queued_packets(qemu_get_queue(nic->nic));
     }
@@ -530,18 +617,18 @@ static bool build_frame(HvNic *nic, unsigned size, char **word)
 void rx_greet(HvChan *chan, unsigned size)
 {
     HvNic *nic = HV_NETVSC(chan->dev);
-    int64_t section = section_get(nic, NVSP_CONTROL_SECTIONS);
+    int64_t section = rx_section_get(nic, NVSP_CONTROL_SECTIONS);
     g_autofree uint8_t *data = g_malloc0(size);
-    Frame f = { .data = data, .len = size };
+    NicFrame f = { .data = data, .len = size };
     NicRange range;
 
     if (section < 0) {
         return;
     }
     raw_header(nic, data);
-    range = (NicRange){ section, put_frame(nic, section, &f) };
+    range = (NicRange){ section, put_frame(chan, section, &f) };
     if (!rx_announce(chan, 0, &range, 1)) {
-        section_put(nic, section);
+        rx_section_put(nic, section);
     }
 }
 

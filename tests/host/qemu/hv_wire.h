@@ -115,6 +115,7 @@ enum {
 #define NVSP_NO_SECTION                 0xFFFFFFFFu
 #define NVSP_CAP_VLAN                   (1u << 3)
 #define NVSP_CAP_TEAMING                (1u << 5)
+#define NVSP_CAP_RSC                    (1u << 7)
 #define NVSP_MDL_CHAIN                  34
 #define NVSP_RX_HEADROOM                256
 #define NVSP_RX_TAILROOM                36
@@ -159,6 +160,12 @@ enum {
 #define PPI_LSO                         2
 #define PPI_VLAN                        6
 #define PPI_HASH                        8
+#define PPI_PACKET_ID                   0x80000001u     /* internal, type 1 */
+
+#define RSC_VERSION                     1
+#define RSC_FRAGMENT                    (1u << 0)
+#define RSC_FIRST                       (1u << 1)
+#define RSC_LAST                        (1u << 2)
 
 #define CSUM_TX_IPV4                    (1u << 0)
 #define CSUM_TX_IPV6                    (1u << 1)
@@ -166,9 +173,13 @@ enum {
 #define CSUM_TX_UDP                     (1u << 3)
 #define CSUM_TX_IP_HEADER               (1u << 4)
 #define CSUM_TX_RESERVED                0xFC00FFE0u
+#define CSUM_RX_TCP_BAD                 (1u << 0)
+#define CSUM_RX_UDP_BAD                 (1u << 1)
+#define CSUM_RX_IP_BAD                  (1u << 2)
 #define CSUM_RX_TCP_GOOD                (1u << 3)
 #define CSUM_RX_UDP_GOOD                (1u << 4)
 #define CSUM_RX_IP_GOOD                 (1u << 5)
+#define CSUM_RX_IP_STALE                (1u << 8)       /* the field has no valid value */
 
 /* OIDs, 3.8 */
 #define OID_SUPPORTED_LIST              0x00010101u
