@@ -148,6 +148,15 @@ def pseudo_sum(addresses, proto, length):
     return total
 
 
+def complement(data, start=0):
+    """The checksum of these bytes."""
+    total = start + sum(struct.unpack(f">{len(data) // 2}H", data[:len(data) & ~1]))
+    total += data[-1] << 8 if len(data) % 2 else 0
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
 def transport(payload, tcp, addresses, lso):
     """TCP or UDP header and payload as a driver hands them over: LSO leaves the length out of the sum."""
     length = (20 if tcp else 8) + payload
@@ -187,16 +196,29 @@ def rss_parameters(types, table, key):
     return head + struct.pack(f"<{len(table)}I", *table) + key
 
 
-def hash_of(frame):
-    """The value of the hash info (PPI 8) of a received message, or None."""
-    at, length = struct.unpack_from("<II", frame, 28)
+def infos_of(message):
+    """The per-packet infos of a received message, whose data is a word: {type: word}."""
+    at, length = struct.unpack_from("<II", message, 28)
     at, end = 8 + at, 8 + at + length
+    found = {}
     while at < end:
-        size, kind, offset = struct.unpack_from("<III", frame, at)
-        if kind == HASH:
-            return struct.unpack_from("<I", frame, at + offset)[0]
+        size, kind, offset = struct.unpack_from("<III", message, at)
+        check(False, kind in found, f"info {kind:#x} twice")
+        found[kind] = struct.unpack_from("<I", message, at + offset)[0]
         at += size
-    return None
+    return found
+
+
+def hash_of(message):
+    """The value of the hash info (PPI 8) of a received message, or None."""
+    return infos_of(message).get(HASH)
+
+
+def data_of(message):
+    """The frame, or the piece of one, in a received message."""
+    at, length = struct.unpack_from("<II", message, 8)
+    check(True, 8 + at + length <= len(message), "data inside its range")
+    return message[8 + at:8 + at + length]
 
 
 def rndis_initialize(ident=1, size=24):
@@ -547,13 +569,13 @@ class RawNic:
 
     STEPS = ("open", "init", "config", "version", "receive", "send", "rndis", "up")
 
-    def start(self, step="up", version=V61, mtu=1514, filter_bits=SILENT):
+    def start(self, step="up", version=V61, mtu=1514, filter_bits=SILENT, caps=0):
         """Bring the session up to and including a step."""
         for name in self.STEPS[1:self.STEPS.index(step) + 1]:
             if name == "init":
                 self.start_version(version)
             elif name == "config" and version >= V2:
-                self.post(nvsp_config(mtu), flags=0)
+                self.post(nvsp_config(mtu, caps), flags=0)
             elif name == "version":
                 self.post(nvsp(100, 6, 30 if version >= V5 else 1), flags=0)
             elif name == "receive":
