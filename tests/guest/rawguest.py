@@ -601,7 +601,7 @@ class RawNic:
 
     def start_send(self):
         kind, status, size = struct.unpack_from("<3I", self.ask(nvsp_buffer(104, self.device.send_gpadl, SEND_ID)))
-        check((105, OK, 6144), (kind, status, size), "send buffer completion")
+        check((105, OK), (kind, status), "send buffer completion")
         self.section_size, self.section_count = size, self.device.send_bytes // size
 
     def start_rndis(self):

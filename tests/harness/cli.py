@@ -176,6 +176,11 @@ def _boot_options(boot):
     )
     boot.add_argument("--nvsp", choices=emulator.NVSP, help="the host's highest, default 6.1")
     boot.add_argument(
+        "--profile",
+        choices=emulator.PROFILES,
+        help="a real host to be like, in all that is not told otherwise",
+    )
+    boot.add_argument(
         "--host",
         action="append",
         default=[],
@@ -252,10 +257,11 @@ def _boot(args):
     if not 1 <= args.cpus <= 8:
         raise usage(f"--cpus {args.cpus}: not 1 to 8")
     host = _settings(args.host)
-    queues = _queues(host, args.queues, min(args.cpus, 4))
-    nvsp = _own_option(host, "nvsp", args.nvsp, "6.1")
-    if nvsp not in emulator.HOST_NVSP:
-        raise usage(f"--host nvsp={nvsp}: not one of {', '.join(emulator.HOST_NVSP)}")
+    real = emulator.profile(args.profile)
+    queues = _queues(host, args.queues, real.get("queues", min(args.cpus, 4)))
+    nvsp = _own_option(host, "nvsp", args.nvsp, real.get("nvsp", "6.1"))
+    if nvsp not in emulator.NVSP:
+        raise usage(f"--host nvsp={nvsp}: not one of {', '.join(emulator.NVSP)}")
     if not args.no_load and re.fullmatch(r"\d+", host.get("mtu", "")) and int(host["mtu"]) < 1280:
         raise usage(f"--host mtu={host['mtu']}: ADDR6 needs 1280; less is for --no-load")
     if args.share and not os.path.isdir(args.share):
@@ -270,6 +276,7 @@ def _boot(args):
         cpus=args.cpus,
         queues=queues,
         nvsp=nvsp,
+        profile=args.profile,
         host=host,
         icount=args.icount,
         cpu=args.cpu,

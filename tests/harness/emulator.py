@@ -12,8 +12,24 @@ DIRS = ("/usr/share/qemu", "/usr/share/seabios")
 CPU = "max"
 INSTANCE = "7d3c1b9a-2f64-4e55-9c0e-1a2b3c4d5e6f"
 GUEST_MAC = "00:15:5d:01:02:03"
-NVSP = ("5", "6", "6.1")  # what scenarios run on
-HOST_NVSP = ("1", "2", "4", *NVSP)
+NVSP = ("1", "2", "4", "5", "6", "6.1")
+# What real hosts are like, as settings of the NIC and, with vmbus. in front, of the bus. The versions
+# are those that guests on such hosts report; what else is not known of one is as the device has it.
+PROFILES = {
+    "ws2012r2": {
+        "vmbus.version": "3.0",
+        "nvsp": "5",
+        "queues": "8",
+        "csum-udp4": "off",
+        "csum-tcp6": "off",
+        "csum-udp6": "off",
+        "lso6": "off",
+        "rsc": "off",
+    },
+    "ws2016": {"vmbus.version": "4.0", "nvsp": "6", "queues": "8", "rsc": "off"},
+    "ws2019": {"vmbus.version": "5.0", "nvsp": "6.1", "queues": "16"},
+    "azure": {"vmbus.version": "5.3", "nvsp": "6.1", "queues": "64"},
+}
 ADDRESSED_BY = {"id", "netdev", "instanceid"}  # the harness finds the device by these
 OWN_OPTION = {"queues", "nvsp"}  # what a boot waits for depends on these
 VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
@@ -73,6 +89,15 @@ def has_netvsc():
     return properties("hv-netvsc") is not None
 
 
+def profile(name):
+    """The settings of a real host; none without a name."""
+    if not name:
+        return {}
+    if name not in PROFILES:
+        raise usage(f"profile {name}: not one of {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
 def check_settings(settings):
     """settings: KEY=VALUE of --host, as a dict. What values a key takes is for the emulator to say:
     see refusal()."""
@@ -129,7 +154,7 @@ def nic_devices(spec):
         "nvsp": spec.nvsp,
     }
     bus = {"id": "vmbus0", **({"wirelog": "wire"} if spec.wire else {})}
-    for key, value in spec.host.items():
+    for key, value in spec.settings().items():
         if key.startswith("vmbus."):
             bus[key[6:]] = value
         else:

@@ -24,7 +24,8 @@ from progress import Progress
 
 DIRECTORY = os.path.join(TESTS, "same")
 DIFFERENCES = os.path.join(ROOT, "Documentation", "differences.toml")
-# sizes: PROCESSORSxQUEUES...; hosts: settings of the NIC, with a | between two hosts, - for none
+# sizes: PROCESSORSxQUEUES...; hosts: settings of the NIC, with a | between two hosts, - for none, of which
+# profile=NAME is one
 KEYS = {"title", "seconds", "driver", "sizes", "nvsp", "hosts"}
 ROW = {"recordings", "section", "reason"}
 STOPPED = "STOP: "  # begins a line that says why a recording ended early
@@ -87,12 +88,19 @@ def _load(name, kernel):
     try:
         seconds = float(header["seconds"])
         sizes = [tuple(map(int, size.split("x"))) for size in header.get("sizes", "4x4").split()]
-        product = itertools.product(
-            sizes, header.get("nvsp", "6.1").split(), _hosts(header.get("hosts", "-"))
-        )
+        hosts = [(host.pop("profile", None), host) for host in _hosts(header.get("hosts", "-"))]
         specs = [
-            vm.Spec(kernel=kernel, cpus=cpus, queues=queues, nvsp=nvsp, host=host, wire=True)
-            for (cpus, queues), nvsp, host in product
+            vm.Spec(
+                kernel=kernel,
+                cpus=cpus,
+                queues=queues,
+                nvsp=nvsp,
+                profile=profile,
+                host=host,
+                wire=True,
+            )
+            for (cpus, queues), (profile, host) in itertools.product(sizes, hosts)
+            for nvsp in header.get("nvsp", emulator.profile(profile).get("nvsp", "6.1")).split()
         ]
     except (KeyError, ValueError) as e:
         raise usage(f"{path}: its header lacks or garbles {e}") from None
@@ -125,8 +133,7 @@ def groups(recordings):
 
 
 def _place(spec):
-    words = " ".join(f"{key}={value}" for key, value in spec.host.items())
-    return f"{spec.cpus}x{spec.queues} nvsp {spec.nvsp} {words}".rstrip()
+    return f"{spec.cpus}x{spec.queues} {spec.place()}"
 
 
 def _read(path):

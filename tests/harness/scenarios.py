@@ -7,6 +7,7 @@ import shutil
 import time
 
 import driver
+import emulator
 import packages
 import sandbox
 import vm
@@ -16,8 +17,9 @@ from progress import Progress
 
 DIRECTORY = os.path.join(TESTS, "scenarios")
 # What may differ between drivers, as ours.KEY and stock.KEY. check: on which KERNEL or KERNEL/NVSP of
-# them all it runs in make check: ours on its first kernel unless told, stock nowhere.
-SETTINGS = {"seconds", "cpus", "queues", "kernel", "nvsp", "host", "check"}
+# them all it runs in make check: ours on its first kernel unless told, stock nowhere. profile: real hosts
+# that it runs on, one after the other, whose queues and NVSP version are what others' defaults are.
+SETTINGS = {"seconds", "cpus", "queues", "kernel", "nvsp", "profile", "host", "check"}
 KEYS = {"title", "for", "driver", "layer", "share"} | SETTINGS
 KEYS |= {f"{name}.{key}" for name in driver.DRIVERS for key in SETTINGS}
 SKIPPED = 77
@@ -70,7 +72,8 @@ def _load(name, drv, brief):
     header.update({key: header[f"{drv}.{key}"] for key in SETTINGS if f"{drv}.{key}" in header})
     try:
         title, seconds = header["title"], float(header["seconds"])
-        cpus, queues = int(header.get("cpus", "4")), int(header.get("queues", "4"))
+        cpus = int(header.get("cpus", "4"))
+        queues = int(header["queues"]) if "queues" in header else None
     except (KeyError, ValueError) as e:
         raise usage(f"{path}: its header lacks or garbles {e}") from None
     if not os.access(path, os.X_OK):
@@ -78,13 +81,20 @@ def _load(name, drv, brief):
     host = dict(word.partition("=")[::2] for word in header.get("host", "").split())
     load = _choice(path, header, "driver", ("load", "none"), "load") == "load"
     kernels = [k for k in _kernels(path, header, drv) if k in driver.kernels(drv)]
-    nvsps = header.get("nvsp", "6.1").split()
     specs = [
         vm.Spec(
-            kernel=kernel, driver=drv, load=load, cpus=cpus, queues=queues, nvsp=nvsp, host=host
+            kernel=kernel,
+            driver=drv,
+            load=load,
+            cpus=cpus,
+            queues=queues or int(real.get("queues", 4)),
+            nvsp=nvsp,
+            profile=name,
+            host=host,
         )
         for kernel in kernels
-        for nvsp in nvsps
+        for name, real in _profiles(path, header)
+        for nvsp in header.get("nvsp", real.get("nvsp", "6.1")).split()
     ]
     if brief and (layer == "guest" or "check" in header):
         wanted = header.get("check", driver.KERNELS[0] if drv == "ours" else "").split()
@@ -98,6 +108,15 @@ def _load(name, drv, brief):
         load,
         specs,
     )
+
+
+def _profiles(path, header):
+    """[(name, settings)] of those that it names, or of none."""
+    names = header.get("profile", "").split() or [None]
+    try:
+        return [(name, emulator.profile(name)) for name in names]
+    except Stop as e:
+        raise usage(f"{path}: {e}") from None
 
 
 def _kernels(path, header, drv):
@@ -172,7 +191,7 @@ class Runner:
 
     def _result(self, spec, name, verdict, seconds, detail=""):
         self.counts[verdict] += 1
-        where = f"{spec.driver:5} {spec.kernel:5} nvsp {spec.nvsp:3}"
+        where = f"{spec.driver:5} {spec.kernel:5} nvsp {spec.nvsp:3} {spec.profile or ''}".rstrip()
         label = f"{verdict:4} {where}  {name:24} {seconds:6.1f}s"
         print(f"{label}  {detail}".rstrip(), flush=True)
 

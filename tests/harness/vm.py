@@ -41,6 +41,7 @@ class Spec:
     cpus: int = 4
     queues: int = 4
     nvsp: str = "6.1"
+    profile: str = None  # of emulator.PROFILES; host, queues and nvsp win over it
     host: dict = dataclasses.field(default_factory=dict)
     icount: bool = False
     cpu: str = None
@@ -56,8 +57,20 @@ class Spec:
             self.cpus,
             self.queues,
             self.nvsp,
+            self.profile or "",
             tuple(sorted(self.host.items())),
         )
+
+    def settings(self):
+        """All of the host but what makes every boot different: the profile's, and those beside it."""
+        own = {"queues": str(self.queues), "nvsp": self.nvsp, **self.host}
+        return {**emulator.profile(self.profile), **own}
+
+    def place(self):
+        """The host in a few words."""
+        words = [self.profile] if self.profile else []
+        words += [f"{key}={value}" for key, value in self.host.items()]
+        return " ".join([f"nvsp {self.nvsp}", *words])
 
     def slowness(self):
         """How much longer than usual its scenarios may take."""
@@ -66,7 +79,7 @@ class Spec:
     def expected_queues(self):
         """Subchannels came with NVSP 5, and a guest asks for them only to spread by RSS."""
         several = emulator.has_netvsc() and float(self.nvsp) >= 5
-        if several and emulator.is_on(self.host, "rss"):
+        if several and emulator.is_on(self.settings(), "rss"):
             return min(self.cpus, self.queues)
         return 1
 
@@ -225,7 +238,7 @@ class Vm:
         """Load the driver and bring the interface up, as far as it is not."""
         load = self.spec.load if load is None else load
         argv = ["/run/hv/netup", "load" if load else "none", str(self.spec.expected_queues())]
-        if not emulator.is_on(self.spec.host, "link"):
+        if not emulator.is_on(self.spec.settings(), "link"):
             argv.append("no-carrier")
         status, out, err = self.exec(argv, timeout=None)
         if status:

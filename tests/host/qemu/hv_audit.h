@@ -67,6 +67,7 @@
     X(RNDIS_REQUEST,     "rndis-request",         VIOLATION, "3.2")  \
     X(RNDIS_OBJECT,      "rndis-object",          VIOLATION, "4.1")  \
     X(RNDIS_FLOOD,       "rndis-control-flood",   VIOLATION, "6.2")  \
+    X(OFFLOAD_QUERY,     "offload-query",         PROMISE,   "4.2")  \
     X(PAD_NVSP,          "nvsp-unused-not-zero",  PROMISE,   "2.1")  \
     X(PAD_RNDIS,         "rndis-padding-not-zero", PROMISE,  "3.3")  \
     X(BEFORE_FILTER,     "data-before-filter",    PROMISE,   "2.12") \

@@ -124,9 +124,25 @@ static bool buffer_take(HvChan *chan, NicBuffer *b, const uint8_t *m, uint32_t s
     return true;
 }
 
+/* Bytes of a receive section, and where in it the data is. */
+static uint32_t recv_section_size(HvNic *nic)
+{
+    uint32_t frame = nic->mtu_field + 4;
+
+    nic->headroom = NVSP_RX_HEADROOM;
+    if (!nic->recv_section) {
+        return NVSP_RX_HEADROOM + nic->mtu_field + NVSP_RX_TAILROOM;
+    }
+    if (nic->recv_section < NVSP_RX_HEADROOM + frame) {
+        nic->headroom = MAX(NVSP_RX_HEADROOM_MIN,
+                            (int)(nic->recv_section - frame) & ~7);
+    }
+    return MAX(nic->recv_section, nic->headroom + frame);
+}
+
 static void nvsp_recv_buf(HvNic *nic, HvChan *chan, HvPacket *pkt)
 {
-    uint32_t size = NVSP_RX_HEADROOM + nic->mtu_field + NVSP_RX_TAILROOM;
+    uint32_t size = recv_section_size(nic);
     bool ok = buffer_take(chan, &nic->recv, pkt->payload, size,
                           NVSP_CONTROL_SECTIONS + nic->queues);
     uint8_t m[40] = { 0 };
@@ -144,7 +160,7 @@ static void nvsp_recv_buf(HvNic *nic, HvChan *chan, HvPacket *pkt)
 
 static void nvsp_send_buf(HvNic *nic, HvChan *chan, HvPacket *pkt)
 {
-    bool ok = buffer_take(chan, &nic->send, pkt->payload, NVSP_SEND_SECTION, 1);
+    bool ok = buffer_take(chan, &nic->send, pkt->payload, nic->send_section, 1);
     uint8_t m[40] = { 0 };
 
     stl_le_p(m + 4, ok ? NVSP_STATUS_OK : NVSP_STATUS_FAIL);
@@ -746,8 +762,49 @@ static void backend_setup(HvNic *nic)
         qemu_set_vnet_hdr_len(peer, nic->vnet_len);
         qemu_set_offload(peer, 1, 0, 0, 0, 0);
     } else {
-        nic->can_lso = false;   /* nobody behind us could segment */
+        nic->can.lso4 = nic->can.lso6 = false;  /* nobody behind us could segment */
     }
+}
+
+static bool sizes_fit(HvNic *nic, Error **errp)
+{
+    const struct {
+        const char *name;
+        uint32_t value, min, max;
+    } sizes[] = {
+        { "mtu", nic->mtu_max, 68, ETH_FIELD_MAX - 14 },
+        { "lso-max", nic->lso_max, 1514, NDIS_LSO_MAX },
+        { "rss-entries", nic->rss_entries, 1, RSS_TABLE_SIZE },
+        { "rx-section", nic->recv_section, 0, 65536 },
+        { "tx-section", nic->send_section, 68, 65536 },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(sizes); i++) {
+        if (sizes[i].value < sizes[i].min || sizes[i].value > sizes[i].max) {
+            error_setg(errp, "%s must be %u to %u", sizes[i].name, sizes[i].min,
+                       sizes[i].max);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A part is there when its kind is; what needs a checksum is not without it. */
+static void offers_setup(HvNic *nic)
+{
+    const NicSwitches *s = &nic->offer;
+
+    nic->can = (NicOffload){
+        .ip4 = s->csum && s->ip4 ? 3 : 0,
+        .tcp4 = s->csum && s->tcp4 ? 3 : 0,
+        .udp4 = s->csum && s->udp4 ? 3 : 0,
+        .tcp6 = s->csum && s->tcp6 ? 3 : 0,
+        .udp6 = s->csum && s->udp6 ? 3 : 0,
+    };
+    nic->can.lso4 = s->lso && s->lso4 && nic->can.tcp4;
+    nic->can.lso6 = s->lso && s->lso6 && nic->can.tcp6;
+    nic->can.rsc4 = s->rsc && s->rsc4 && nic->can.tcp4;
+    nic->can.rsc6 = s->rsc && s->rsc6 && nic->can.tcp6;
 }
 
 static void nic_realize(DeviceState *qdev, Error **errp)
@@ -768,8 +825,7 @@ static void nic_realize(DeviceState *qdev, Error **errp)
         error_setg(errp, "queues must be 1 to %u", NVSP_MAX_QUEUES);
         return;
     }
-    if (nic->mtu_max < 68 || nic->mtu_max > ETH_FIELD_MAX - 14) {
-        error_setg(errp, "mtu must be 68 to %u", ETH_FIELD_MAX - 14);
+    if (!sizes_fit(nic, errp)) {
         return;
     }
     nic->parent_obj.nchans = nic->queues;
@@ -789,6 +845,7 @@ static void nic_realize(DeviceState *qdev, Error **errp)
     memcpy(nic->mac, nic->conf.macaddr.a, 6);
     nic->nic = qemu_new_nic(&net_info, &nic->conf, TYPE_HV_NETVSC, qdev->id,
                             &qdev->mem_reentrancy_guard, nic);
+    offers_setup(nic);
     backend_setup(nic);
     session_reset(nic);
 }
@@ -799,10 +856,23 @@ static Property nic_properties[] = {
     DEFINE_PROP_STRING("name", HvNic, friendly_name),
     DEFINE_PROP_UINT32("queues", HvNic, queues, 4),
     DEFINE_PROP_UINT32("mtu", HvNic, mtu_max, ETH_FIELD_MAX - 14),
-    DEFINE_PROP_BOOL("csum", HvNic, can_csum, true),
-    DEFINE_PROP_BOOL("lso", HvNic, can_lso, true),
-    DEFINE_PROP_BOOL("rsc", HvNic, can_rsc, true),
-    DEFINE_PROP_BOOL("rss", HvNic, can_rss, true),
+    DEFINE_PROP_BOOL("csum", HvNic, offer.csum, true),
+    DEFINE_PROP_BOOL("csum-ip4", HvNic, offer.ip4, true),
+    DEFINE_PROP_BOOL("csum-tcp4", HvNic, offer.tcp4, true),
+    DEFINE_PROP_BOOL("csum-udp4", HvNic, offer.udp4, true),
+    DEFINE_PROP_BOOL("csum-tcp6", HvNic, offer.tcp6, true),
+    DEFINE_PROP_BOOL("csum-udp6", HvNic, offer.udp6, true),
+    DEFINE_PROP_BOOL("lso", HvNic, offer.lso, true),
+    DEFINE_PROP_BOOL("lso4", HvNic, offer.lso4, true),
+    DEFINE_PROP_BOOL("lso6", HvNic, offer.lso6, true),
+    DEFINE_PROP_UINT32("lso-max", HvNic, lso_max, NDIS_LSO_MAX),
+    DEFINE_PROP_BOOL("rsc", HvNic, offer.rsc, true),
+    DEFINE_PROP_BOOL("rsc4", HvNic, offer.rsc4, true),
+    DEFINE_PROP_BOOL("rsc6", HvNic, offer.rsc6, true),
+    DEFINE_PROP_BOOL("rss", HvNic, offer.rss, true),
+    DEFINE_PROP_UINT32("rss-entries", HvNic, rss_entries, RSS_TABLE_SIZE),
+    DEFINE_PROP_UINT32("rx-section", HvNic, recv_section, 0),
+    DEFINE_PROP_UINT32("tx-section", HvNic, send_section, NVSP_SEND_SECTION),
     DEFINE_PROP_BOOL("full-ranges", HvNic, full_ranges, true),
     DEFINE_PROP_END_OF_LIST()
 };

@@ -110,7 +110,7 @@ typedef struct NicRss {
     bool on;
     uint32_t hash;                      /* RSS_HASH_* */
     uint8_t key[RSS_KEY_SIZE];
-    uint32_t table[RSS_TABLE_SIZE];
+    uint32_t table[RSS_TABLE_SIZE];     /* as many as are announced */
 } NicRss;
 
 /* Per protocol: may the device send a checked (tx) or report a good (rx) sum. */
@@ -120,6 +120,13 @@ typedef struct NicOffload {
 } NicOffload;
 
 typedef struct NicRsc NicRsc;           /* see hv_rsc.c */
+
+/* Settings: what is offered, of each kind at all and of its parts. */
+typedef struct NicSwitches {
+    bool csum, lso, rsc, rss;
+    bool ip4, tcp4, udp4, tcp6, udp6;
+    bool lso4, lso6, rsc4, rsc6;
+} NicSwitches;
 
 typedef struct NicGenerator {
     uint64_t wanted, sent;
@@ -144,12 +151,17 @@ struct HvNic {
     uint32_t queues;
     uint32_t mtu_max;                   /* highest L3 MTU */
     uint32_t speed;                     /* Mbit/s */
-    bool can_csum, can_lso, can_rsc, can_rss, full_ranges;
+    NicSwitches offer;
+    uint32_t lso_max;                   /* bytes */
+    uint32_t rss_entries;               /* of the table, as announced */
+    uint32_t recv_section, send_section; /* bytes; the first is a minimum, 0 = none */
+    bool full_ranges;
     bool link;
     bool hold_sends, hold_rings;        /* see hv_hold.c */
     unsigned greeting;                  /* frames that wait for the packet filter */
     unsigned batch;                     /* most frames in a packet for the guest */
     uint32_t nvsp_max;
+    NicOffload can;                     /* follows from what is offered */
 
     NICState *nic;
     NicChan *nchan;
@@ -164,6 +176,7 @@ struct HvNic {
     uint32_t caps;
     uint32_t mtu_field;                 /* with Ethernet header */
     NicBuffer recv, send;
+    uint32_t headroom;                  /* bytes before the data in a receive section */
     uint32_t *free_section;
     unsigned nfree;
     NicSectionUse *use;

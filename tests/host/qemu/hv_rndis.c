@@ -171,43 +171,44 @@ void rndis_speed(HvNic *nic)
 
 bool rndis_offers_rsc(const HvNic *nic)
 {
-    return nic->can_rsc && nic->can_csum && nic->version >= NVSP_V61 &&
+    return (nic->can.rsc4 || nic->can.rsc6) && nic->version >= NVSP_V61 &&
            nic->caps & NVSP_CAP_RSC;
 }
 
-static void offload_object(const HvNic *nic, uint8_t *o, const NicOffload *now)
+/* One direction's pair of encapsulation and flags, if it has any flag. */
+static void put_csum(uint8_t *o, uint32_t flags)
 {
-    static const NicOffload all = { 3, 3, 3, 3, 3, true, true, true, true };
-    const NicOffload *v = now ?: &all;
-    bool csum = nic->can_csum, lso = nic->can_lso && csum;
+    if (flags) {
+        stl_le_p(o, 2);         /* 802.3 */
+        stl_le_p(o + 4, flags | 0x005);
+    }
+}
 
+static void put_lso(uint8_t *o, uint32_t max)
+{
+    stl_le_p(o, 2);
+    stl_le_p(o + 4, max);
+    stl_le_p(o + 8, NDIS_LSO_MIN_SEGMENTS);
+}
+
+/* @v: what there is, or what is on */
+static void offload_object(const HvNic *nic, uint8_t *o, const NicOffload *v)
+{
     memset(o, 0, NDIS_OFFLOAD_SIZE);
     o[0] = NDIS_OFFLOAD;
     o[1] = 3;
     stw_le_p(o + 2, NDIS_OFFLOAD_SIZE);
-    /* tx then rx, IPv4 then IPv6: encapsulation 802.3, then what is supported */
-    for (int rx = 0; csum && rx < 2; rx++) {
-        uint32_t v4 = 0x005, v6 = 0x005;
-
-        v4 |= v->tcp4 >> rx & 1 ? 0x010 : 0;
-        v4 |= v->udp4 >> rx & 1 ? 0x040 : 0;
-        v4 |= v->ip4 >> rx & 1 ? 0x100 : 0;
-        v6 |= v->tcp6 >> rx & 1 ? 0x010 : 0;
-        v6 |= v->udp6 >> rx & 1 ? 0x040 : 0;
-        stl_le_p(o + 4 + 8 * rx, 2);
-        stl_le_p(o + 8 + 8 * rx, v4);
-        stl_le_p(o + 20 + 8 * rx, 2);
-        stl_le_p(o + 24 + 8 * rx, v6);
+    for (int rx = 0; rx < 2; rx++) {
+        put_csum(o + 4 + 8 * rx, (v->tcp4 >> rx & 1) * 0x010 |
+                 (v->udp4 >> rx & 1) * 0x040 | (v->ip4 >> rx & 1) * 0x100);
+        put_csum(o + 20 + 8 * rx, (v->tcp6 >> rx & 1) * 0x010 |
+                 (v->udp6 >> rx & 1) * 0x040);
     }
-    if (lso && v->lso4) {
-        stl_le_p(o + 80, 2);
-        stl_le_p(o + 84, NDIS_LSO_MAX);
-        stl_le_p(o + 88, NDIS_LSO_MIN_SEGMENTS);
+    if (v->lso4) {
+        put_lso(o + 80, nic->lso_max);
     }
-    if (lso && v->lso6) {
-        stl_le_p(o + 92, 2);
-        stl_le_p(o + 96, NDIS_LSO_MAX);
-        stl_le_p(o + 100, NDIS_LSO_MIN_SEGMENTS);
+    if (v->lso6) {
+        put_lso(o + 92, nic->lso_max);
         stl_le_p(o + 104, 0x005);
     }
     o[144] = rndis_offers_rsc(nic) && v->rsc4;
@@ -250,7 +251,8 @@ static bool take_switch(uint8_t value, bool can, bool *on)
 static uint32_t set_offload(HvNic *nic, const uint8_t *o, size_t len)
 {
     NicOffload new = nic->offload;
-    bool lso = nic->can_lso && nic->can_csum, rsc = rndis_offers_rsc(nic);
+    const NicOffload *can = &nic->can;
+    bool rsc = rndis_offers_rsc(nic);
     bool has_rsc = len >= 24 && lduw_le_p(o + 2) >= 24;
 
     if (len < 20 || o[0] != NDIS_DEFAULT || !o[1] || lduw_le_p(o + 2) < 20) {
@@ -259,14 +261,14 @@ static uint32_t set_offload(HvNic *nic, const uint8_t *o, size_t len)
     if (o[9] == 2) {
         return RNDIS_STATUS_NOT_SUPPORTED;      /* LSO version 1 */
     }
-    if (!take_csum(o[4], nic->can_csum, &new.ip4) ||
-        !take_csum(o[5], nic->can_csum, &new.tcp4) ||
-        !take_csum(o[6], nic->can_csum, &new.udp4) ||
-        !take_csum(o[7], nic->can_csum, &new.tcp6) ||
-        !take_csum(o[8], nic->can_csum, &new.udp6) ||
-        !take_switch(o[11], lso, &new.lso4) || !take_switch(o[12], lso, &new.lso6) ||
-        (has_rsc && (!take_switch(o[22], rsc, &new.rsc4) ||
-                     !take_switch(o[23], rsc, &new.rsc6)))) {
+    if (!take_csum(o[4], can->ip4, &new.ip4) || !take_csum(o[5], can->tcp4, &new.tcp4) ||
+        !take_csum(o[6], can->udp4, &new.udp4) ||
+        !take_csum(o[7], can->tcp6, &new.tcp6) ||
+        !take_csum(o[8], can->udp6, &new.udp6) ||
+        !take_switch(o[11], can->lso4, &new.lso4) ||
+        !take_switch(o[12], can->lso6, &new.lso6) ||
+        (has_rsc && (!take_switch(o[22], rsc && can->rsc4, &new.rsc4) ||
+                     !take_switch(o[23], rsc && can->rsc6, &new.rsc6)))) {
         return object_error("offload parameters", o, len);
     }
     rsc_flush(nic);             /* as it was asked for when it was coalesced */
@@ -308,7 +310,7 @@ static void reply_name(const HvNic *nic, Reply *r)
 
 static void reply_rss(const HvNic *nic, Reply *r)
 {
-    if (!nic->can_rss || nic->version < NVSP_V5) {
+    if (!nic->offer.rss || nic->version < NVSP_V5) {
         r->status = RNDIS_STATUS_NOT_SUPPORTED;
         return;
     }
@@ -318,7 +320,7 @@ static void reply_rss(const HvNic *nic, Reply *r)
     stl_le_p(r->data + 4, 0x00000301);
     stl_le_p(r->data + 8, 1);
     stl_le_p(r->data + 12, nic->queues);
-    stw_le_p(r->data + 16, RSS_TABLE_SIZE);
+    stw_le_p(r->data + 16, nic->rss_entries);
     r->len = 18;
 }
 
@@ -384,6 +386,31 @@ static void reply_offload(const HvNic *nic, Reply *r, const NicOffload *now)
     r->len = NDIS_OFFLOAD_SIZE;
 }
 
+/*
+ * A guest names the revision that it understands, which goes with the version of
+ * NVSP; it gets no later one.
+ */
+static void shorten_offload(const HvNic *nic, Reply *r, const uint8_t *in, size_t len)
+{
+    static const uint16_t sizes[] = { NDIS_OFFLOAD_SIZE_1, NDIS_OFFLOAD_SIZE_2,
+                                      NDIS_OFFLOAD_SIZE };
+    int revision = nic->version >= NVSP_V5 ? 3 : nic->version >= NVSP_V4 ? 2 : 1;
+
+    if (!len) {
+        return;                 /* asks for whatever there is */
+    }
+    if (len < 4 || in[0] != NDIS_OFFLOAD || in[1] != revision ||
+        lduw_le_p(in + 2) != sizes[revision - 1] || len < sizes[revision - 1]) {
+        hv_audit(HV_AUDIT_OFFLOAD_QUERY, "type 0x%02x revision %u size %u in %zu bytes",
+                 in[0], len < 4 ? 0 : in[1], len < 4 ? 0 : lduw_le_p(in + 2), len);
+    }
+    if (len >= 4 && in[0] == NDIS_OFFLOAD && in[1] >= 1 && in[1] < r->data[1]) {
+        r->data[1] = in[1];
+        r->len = sizes[in[1] - 1];
+        stw_le_p(r->data + 2, r->len);
+    }
+}
+
 /* OIDs that are one u32; false when @oid is not one of these. */
 static bool query_number(const HvNic *nic, uint32_t oid, Reply *r)
 {
@@ -414,7 +441,7 @@ static bool query_number(const HvNic *nic, uint32_t oid, Reply *r)
     return false;
 }
 
-static void query_oid(HvNic *nic, uint32_t oid, Reply *r)
+static void query_oid(HvNic *nic, uint32_t oid, const uint8_t *in, size_t len, Reply *r)
 {
     static const uint8_t driver_version[2] = { 0x00, 0x01 };
 
@@ -453,7 +480,8 @@ static void query_oid(HvNic *nic, uint32_t oid, Reply *r)
         reply_encapsulation(r);
         break;
     case OID_OFFLOAD_CAPABILITIES:
-        reply_offload(nic, r, NULL);
+        reply_offload(nic, r, &nic->can);
+        shorten_offload(nic, r, in, len);
         break;
     case OID_OFFLOAD_CURRENT:
         reply_offload(nic, r, &nic->offload);
@@ -547,7 +575,7 @@ static uint32_t set_oid(HvNic *nic, uint32_t oid, const uint8_t *in, size_t len)
     case OID_OFFLOAD_PARAMETERS:
         return set_offload(nic, in, len);
     case OID_RSS_PARAMETERS:
-        return nic->can_rss ? rss_set(nic, in, len) : RNDIS_STATUS_NOT_SUPPORTED;
+        return nic->offer.rss ? rss_set(nic, in, len) : RNDIS_STATUS_NOT_SUPPORTED;
     case OID_CONFIG_PARAMETER:
         return set_config_parameter(nic, in, len);
     case OID_NETWORK_ADDRESSES:
@@ -608,10 +636,12 @@ static void on_query(HvNic *nic, const uint8_t *msg, size_t len)
 {
     g_autofree Reply *r = g_new0(Reply, 1);
     g_autofree uint8_t *m = NULL;
+    const uint8_t *in;
     uint32_t n;
 
-    if (request_input(msg, len, &n)) {
-        query_oid(nic, ldl_le_p(msg + 12), r);
+    in = request_input(msg, len, &n);
+    if (in) {
+        query_oid(nic, ldl_le_p(msg + 12), in, n, r);
     } else {
         r->status = RNDIS_STATUS_INVALID_DATA;
     }

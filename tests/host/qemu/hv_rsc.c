@@ -330,7 +330,7 @@ static RscVerdict append(HvNic *nic, Unit *u, NicFrame *f, const Segment *s)
         return RSC_WAIT;
     }
     r->len = s->len;
-    rx_section_write(nic, r->section, NVSP_RX_HEADROOM, data, s->len);
+    rx_section_write(nic, r->section, nic->headroom, data, s->len);
     merge_headers(u, f, s);
     u->sum += net_checksum_add_cont(s->len, data, u->total);
     u->total += s->len;

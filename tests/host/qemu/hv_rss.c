@@ -123,7 +123,7 @@ HvChan *rss_channel(HvNic *nic, bool hashed, uint32_t hash)
     if (!hashed) {
         return primary;
     }
-    chan = &primary[nic->rss.table[hash % RSS_TABLE_SIZE]];
+    chan = &primary[nic->rss.table[hash % nic->rss_entries]];
     return hv_chan_is_open(chan) && !chan->broken ? chan : primary;
 }
 
@@ -159,7 +159,7 @@ uint32_t rss_set(HvNic *nic, const uint8_t *obj, size_t len)
         return refuse("table bytes", table_bytes);
     }
     memcpy(rss.key, obj + key_at, RSS_KEY_SIZE);
-    for (unsigned i = 0; i < RSS_TABLE_SIZE; i++) {
+    for (unsigned i = 0; i < nic->rss_entries; i++) {
         rss.table[i] = ldl_le_p(obj + table_at + 4 * i % table_bytes);
         if (rss.table[i] >= nic->queues) {
             return refuse("table entry", rss.table[i]);

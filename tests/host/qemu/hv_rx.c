@@ -384,7 +384,6 @@ static uint32_t put_infos(uint8_t *h, const NicInfo *info)
     return at - RNDIS_PACKET_HEADER;
 }
 
-/* The header and the infos are in the section's first 256 bytes, the data behind. */
 uint32_t rx_put_header(HvChan *chan, uint32_t section, const NicInfo *info,
                        uint32_t len)
 {
@@ -394,10 +393,10 @@ uint32_t rx_put_header(HvChan *chan, uint32_t section, const NicInfo *info,
     uint32_t total;
 
     /* one known host claims the whole section in both lengths, others do not */
-    total = nic->full_ranges ? nic->recv.size : NVSP_RX_HEADROOM + len;
+    total = nic->full_ranges ? nic->recv.size : nic->headroom + len;
     stl_le_p(h, RNDIS_PACKET);
     stl_le_p(h + 4, total);
-    stl_le_p(h + 8, NVSP_RX_HEADROOM - 8);
+    stl_le_p(h + 8, nic->headroom - 8);
     stl_le_p(h + 12, len);
     stl_le_p(h + 32, put_infos(h, info));
     stl_le_p(h + 28, ldl_le_p(h + 32) ? RNDIS_PACKET_HEADER - 8 : 0);
@@ -406,7 +405,7 @@ uint32_t rx_put_header(HvChan *chan, uint32_t section, const NicInfo *info,
                                 &keep)) {
         return 0;
     }
-    rx_section_write(nic, section, 0, h, sizeof(h));
+    rx_section_write(nic, section, 0, h, nic->headroom);
     return total;
 }
 
@@ -414,11 +413,11 @@ uint32_t rx_put_data(HvNic *nic, uint32_t section, const NicFrame *f,
                      const NicInfo *info)
 {
     if (!info->tagged) {
-        rx_section_write(nic, section, NVSP_RX_HEADROOM, f->data, f->len);
+        rx_section_write(nic, section, nic->headroom, f->data, f->len);
         return f->len;
     }
-    rx_section_write(nic, section, NVSP_RX_HEADROOM, f->data, 12);
-    rx_section_write(nic, section, NVSP_RX_HEADROOM + 12, f->data + 16, f->len - 16);
+    rx_section_write(nic, section, nic->headroom, f->data, 12);
+    rx_section_write(nic, section, nic->headroom + 12, f->data + 16, f->len - 16);
     return f->len - 4;
 }
 

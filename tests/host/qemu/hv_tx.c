@@ -192,6 +192,18 @@ static int gather(HvChan *chan, HvPacket *pkt, uint32_t *first)
 
 /* --- checking --- */
 
+/* Only what was offered may be asked for. */
+static bool can_checksum(const HvNic *nic, const TxFrame *f)
+{
+    const NicOffload *can = &nic->can;
+
+    if (f->ip_header && !can->ip4) {
+        return false;
+    }
+    return !f->csum || (f->v6 ? (f->tcp ? can->tcp6 : can->udp6)
+                              : (f->tcp ? can->tcp4 : can->udp4));
+}
+
 static bool ppi_checksum(const HvNic *nic, TxFrame *f, uint32_t value)
 {
     uint32_t family = value & (CSUM_TX_IPV4 | CSUM_TX_IPV6);
@@ -204,7 +216,7 @@ static bool ppi_checksum(const HvNic *nic, TxFrame *f, uint32_t value)
     f->tcp = value & CSUM_TX_TCP;
     f->ip_header = value & CSUM_TX_IP_HEADER;
     need = f->csum ? (f->tcp ? 18 : 8) : 0;
-    if ((family != CSUM_TX_IPV4 && family != CSUM_TX_IPV6) || !nic->can_csum ||
+    if ((family != CSUM_TX_IPV4 && family != CSUM_TX_IPV6) || !can_checksum(nic, f) ||
         value & CSUM_TX_RESERVED || f->l4 < least || f->l4 + need > f->len ||
         (f->v6 && f->ip_header) || (value & CSUM_TX_TCP && value & CSUM_TX_UDP)) {
         hv_audit(HV_AUDIT_RNDIS_CSUM, "0x%08x for %u bytes", value, f->len);
@@ -222,12 +234,12 @@ static bool ppi_lso(const HvNic *nic, TxFrame *f, uint32_t value)
     f->l4 = value >> 20 & 0x3FF;
     f->v6 = value >> 31;
     if (!(value >> 30 & 1) || !f->mss || f->l4 < f->l3 + (f->v6 ? 40 : 20) ||
-        f->l4 + 13 > f->len || !nic->can_lso || !nic->can_csum) {
+        f->l4 + 13 > f->len || !(f->v6 ? nic->can.lso6 : nic->can.lso4)) {
         hv_audit(HV_AUDIT_RNDIS_LSO, "0x%08x for %u bytes", value, f->len);
         return false;
     }
     header = f->l4 + (f->data[f->l4 + 12] >> 4) * 4;
-    if (header < f->l4 + 20 || header >= f->len || f->len > NDIS_LSO_MAX + 18) {
+    if (header < f->l4 + 20 || header >= f->len || f->len > nic->lso_max + 18) {
         hv_audit(HV_AUDIT_RNDIS_LSO, "headers of %u bytes in %u", header, f->len);
         return false;
     }

@@ -118,6 +118,7 @@ enum {
 #define NVSP_CAP_RSC                    (1u << 7)
 #define NVSP_MDL_CHAIN                  34
 #define NVSP_RX_HEADROOM                256
+#define NVSP_RX_HEADROOM_MIN            112     /* the header and all infos */
 #define NVSP_RX_TAILROOM                36
 #define NVSP_SEND_SECTION               6144
 #define NVSP_SEND_TABLE_ENTRIES         16
@@ -235,6 +236,8 @@ enum {
 #define NDIS_ENCAPSULATION              0xA8
 
 #define NDIS_OFFLOAD_SIZE               156
+#define NDIS_OFFLOAD_SIZE_1             112     /* revision 1, and 2 */
+#define NDIS_OFFLOAD_SIZE_2             144
 #define NDIS_LSO_MAX                    0xF53Cu
 #define NDIS_LSO_MIN_SEGMENTS           2
 
