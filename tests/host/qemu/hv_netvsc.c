@@ -756,13 +756,11 @@ static void backend_setup(HvNic *nic)
 {
     NetClientState *peer = qemu_get_queue(nic->nic)->peer;
 
-    if (peer && qemu_has_vnet_hdr(peer)) {
+    if (nic->use_vnet && peer && qemu_has_vnet_hdr(peer)) {
         nic->vnet_len = sizeof(struct virtio_net_hdr);
         qemu_using_vnet_hdr(peer, true);
         qemu_set_vnet_hdr_len(peer, nic->vnet_len);
         qemu_set_offload(peer, 1, 0, 0, 0, 0);
-    } else {
-        nic->can.lso4 = nic->can.lso6 = false;  /* nobody behind us could segment */
     }
 }
 
@@ -873,6 +871,7 @@ static Property nic_properties[] = {
     DEFINE_PROP_UINT32("rss-entries", HvNic, rss_entries, RSS_TABLE_SIZE),
     DEFINE_PROP_UINT32("rx-section", HvNic, recv_section, 0),
     DEFINE_PROP_UINT32("tx-section", HvNic, send_section, NVSP_SEND_SECTION),
+    DEFINE_PROP_BOOL("vnet-hdr", HvNic, use_vnet, true),
     DEFINE_PROP_BOOL("full-ranges", HvNic, full_ranges, true),
     DEFINE_PROP_END_OF_LIST()
 };

@@ -156,6 +156,7 @@ struct HvNic {
     uint32_t rss_entries;               /* of the table, as announced */
     uint32_t recv_section, send_section; /* bytes; the first is a minimum, 0 = none */
     bool full_ranges;
+    bool use_vnet;                      /* the backend's header, if it has one */
     bool link;
     bool hold_sends, hold_rings;        /* see hv_hold.c */
     unsigned greeting;                  /* frames that wait for the packet filter */

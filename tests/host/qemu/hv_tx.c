@@ -525,6 +525,24 @@ static void fix_ip_header(uint8_t *ip)
     stw_be_p(ip + 10, net_checksum_finish(net_checksum_add(len, ip)));
 }
 
+static unsigned header_bytes(const TxFrame *f)
+{
+    return f->l4 + (f->data[f->l4 + 12] >> 4) * 4;
+}
+
+/* What LSO leaves empty, for a frame that is @len bytes long. */
+static void fill_lengths(const TxFrame *f, uint8_t *frame, unsigned len)
+{
+    uint8_t *ip = frame + f->l3;
+
+    if (f->v6) {
+        stw_be_p(ip + 4, len - f->l3 - 40);
+    } else {
+        stw_be_p(ip + 2, len - f->l3);
+        fix_ip_header(ip);
+    }
+}
+
 /*
  * LSO leaves lengths and the IP checksum empty and the length out of the TCP
  * pseudo sum; whoever segments behind us wants them filled in.
@@ -532,30 +550,33 @@ static void fix_ip_header(uint8_t *ip)
 static void prepare_lso(TxFrame *f, struct virtio_net_hdr *h)
 {
     uint8_t *l4 = f->data + f->l4;
-    unsigned header = f->l4 + (l4[12] >> 4) * 4;
     uint32_t sum = lduw_be_p(l4 + 16) + (f->len - f->l4);
-    uint8_t *ip = f->data + f->l3;
 
-    if (f->v6) {
-        stw_be_p(ip + 4, f->len - f->l3 - 40);
-    } else {
-        stw_be_p(ip + 2, f->len - f->l3);
-        fix_ip_header(ip);
-    }
+    fill_lengths(f, f->data, f->len);
     while (sum >> 16) {
         sum = (sum & 0xFFFF) + (sum >> 16);
     }
     stw_be_p(l4 + 16, sum);
     h->gso_type = f->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
     h->gso_size = cpu_to_le16(f->mss);
-    h->hdr_len = cpu_to_le16(header + (f->tagged ? 4 : 0));
+    h->hdr_len = cpu_to_le16(header_bytes(f) + (f->tagged ? 4 : 0));
     f->csum = f->tcp = true;
 }
 
+/* Bytes of the frame up to the end of its IP packet, without padding. */
+static unsigned packet_end(const TxFrame *f)
+{
+    const uint8_t *ip = f->data + f->l3;
+    unsigned end = f->l3 + (f->v6 ? 40 + lduw_be_p(ip + 4) : lduw_be_p(ip + 2));
+
+    return end > f->l4 && end <= f->len ? end : f->len;
+}
+
+/* The field has the pseudo header's sum. */
 static void compute_checksum(TxFrame *f)
 {
     uint8_t *at = f->data + f->l4 + (f->tcp ? 16 : 6);
-    uint16_t sum = net_checksum_finish(net_checksum_add(f->len - f->l4,
+    uint16_t sum = net_checksum_finish(net_checksum_add(packet_end(f) - f->l4,
                                                         f->data + f->l4));
 
     stw_be_p(at, sum || f->tcp ? sum : 0xFFFF);
@@ -586,14 +607,13 @@ static void taken(NetClientState *nc, ssize_t len)
     }
 }
 
-static void transmit(HvNic *nic, TxFrame *f)
+/* One frame to the backend, with its tag in it. */
+static void put_on_wire(HvNic *nic, const TxFrame *f, struct virtio_net_hdr *h)
 {
-    struct virtio_net_hdr h = { 0 };
     uint8_t tag[4];
-    struct iovec iov[4] = { { &h, nic->vnet_len }, { f->data, f->len } };
+    struct iovec iov[4] = { { h, nic->vnet_len }, { f->data, f->len } };
     int n = 2;
 
-    prepare(nic, f, &h);
     if (f->tagged) {
         stw_be_p(tag, ETH_P_VLAN);
         stw_be_p(tag + 2, f->tci);
@@ -602,16 +622,72 @@ static void transmit(HvNic *nic, TxFrame *f)
         iov[3] = (struct iovec){ f->data + 12, f->len - 12 };
         n = 4;
     }
-    if (!nic->link) {
-        nic->tx_dropped++;
-        return;
-    }
     if (icount_enabled()) {
         /* a slow backend must not cost the guest instructions: it may drop */
         qemu_sendv_packet(qemu_get_queue(nic->nic), iov, n);
     } else if (!qemu_sendv_packet_async(qemu_get_queue(nic->nic), iov, n, taken)) {
         nic->tx_queued++;
     }
+}
+
+/* The headers of the segment that has the data from @at on: @seg has the frame's. */
+static void fix_segment(const TxFrame *f, TxFrame *seg, unsigned number, unsigned at,
+                        bool last)
+{
+    uint8_t *ip = seg->data + seg->l3, *tcp = seg->data + seg->l4;
+
+    if (!f->v6) {
+        stw_be_p(ip + 4, lduw_be_p(f->data + f->l3 + 4) + number);
+    }
+    fill_lengths(f, seg->data, seg->len);
+    stl_be_p(tcp + 4, ldl_be_p(f->data + f->l4 + 4) + at);
+    if (number) {
+        tcp[13] &= ~TH_CWR;
+    }
+    if (!last) {
+        tcp[13] &= ~(TH_FIN | TH_PUSH);
+    }
+    /* the frame's field has the pseudo header's sum but for the length */
+    stw_be_p(tcp + 16, net_checksum_finish(net_checksum_add(seg->len - seg->l4, tcp) +
+                                           seg->len - seg->l4));
+}
+
+/* What a NIC does when nobody behind it could: segments of their own, 5.5. */
+static void segment(HvNic *nic, const TxFrame *f)
+{
+    unsigned header = header_bytes(f), left = f->len - header, at = 0;
+    g_autofree uint8_t *data = g_malloc(header + MIN(f->mss, left));
+    struct virtio_net_hdr none = { 0 };
+    TxFrame seg = *f;
+
+    seg.data = data;
+    for (unsigned i = 0; left; i++) {
+        unsigned n = MIN(f->mss, left);
+
+        memcpy(data, f->data, header);
+        memcpy(data + header, f->data + header + at, n);
+        seg.len = header + n;
+        left -= n;
+        fix_segment(f, &seg, i, at, !left);
+        put_on_wire(nic, &seg, &none);
+        at += n;
+    }
+}
+
+static void transmit(HvNic *nic, TxFrame *f)
+{
+    struct virtio_net_hdr h = { 0 };
+
+    if (!nic->link) {
+        nic->tx_dropped++;
+        return;
+    }
+    if (f->lso && !nic->vnet_len) {
+        segment(nic, f);
+        return;
+    }
+    prepare(nic, f, &h);
+    put_on_wire(nic, f, &h);
 }
 
 static void meter(NicMeter *m, uint32_t len)
