@@ -25,10 +25,18 @@ PROFILES = {
         "csum-udp6": "off",
         "lso6": "off",
         "rsc": "off",
+        "table-at": "28",
     },
-    "ws2016": {"vmbus.version": "4.0", "nvsp": "6", "queues": "8", "rsc": "off"},
-    "ws2019": {"vmbus.version": "5.0", "nvsp": "6.1", "queues": "16"},
-    "azure": {"vmbus.version": "5.3", "nvsp": "6.1", "queues": "64"},
+    "ws2016": {
+        "vmbus.version": "4.0",
+        "nvsp": "6",
+        "queues": "8",
+        "rsc": "off",
+        "table-at": "40",
+        "table-field": "28",
+    },
+    "ws2019": {"vmbus.version": "5.0", "nvsp": "6.1", "queues": "16", "table-at": "40"},
+    "azure": {"vmbus.version": "5.3", "nvsp": "6.1", "queues": "64", "table-at": "40"},
 }
 ADDRESSED_BY = {"id", "netdev", "instanceid"}  # the harness finds the device by these
 OWN_OPTION = {"queues", "nvsp"}  # what a boot waits for depends on these

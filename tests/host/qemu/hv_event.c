@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What happens to the NIC by command: news of the link, a subchannel taken back. */
+/*
+ * What happens to the NIC by command: news of the link, a subchannel taken back,
+ * another send table.
+ */
 #include "qemu/osdep.h"
 #include "qemu/cutils.h"
 #include "qapi/error.h"
@@ -83,12 +86,73 @@ static void event_rescind(HvNic *nic, const char *arg, Error **errp)
     }
 }
 
+/* "KEY=NUMBER" of the message, or the next entry. */
+static bool table_word(NicSendTable *table, const char *word, unsigned *entries)
+{
+    const struct {
+        const char *key;
+        uint32_t *field;
+    } keys[] = {
+        { "count=", &table->count }, { "at=", &table->at },
+        { "offset=", &table->field }, { "size=", &table->size },
+    };
+    const char *number = word;
+    uint32_t *to = *entries < NVSP_SEND_TABLE_ENTRIES ? &table->entry[*entries] : NULL;
+
+    for (int i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (!strstart(word, keys[i].key, &number)) {
+            continue;
+        }
+        if (qemu_strtoui(number, NULL, 0, keys[i].field)) {
+            return false;
+        }
+        if (keys[i].field == &table->at) {
+            table->field = table->at;
+            table->size = table->at + sizeof(table->entry);
+        }
+        return true;
+    }
+    ++*entries;
+    return to && !qemu_strtoui(number, NULL, 0, to);
+}
+
+/*
+ * "[KEY=NUMBER]... ENTRY...", the entries repeated until there are 16 of them.  What
+ * stands behind at= is told of a message that has its table there.
+ */
+static void event_table(HvNic *nic, const char *args, Error **errp)
+{
+    g_auto(GStrv) words = g_strsplit(args, " ", 0);
+    NicSendTable table = nic_default_table(nic);
+    unsigned entries = 0;
+    bool good = true;
+
+    for (char **w = words; *w && good; w++) {
+        good = table_word(&table, *w, &entries);
+    }
+    if (!good || table.size < 4 || table.size > NVSP_SEND_TABLE_SIZE_MAX ||
+        table.at > NVSP_SEND_TABLE_SIZE_MAX) {
+        error_setg(errp, "send-table [count=N] [at=N] [offset=N] [size=N] ENTRY..., "
+                   "at most %u entries and %u bytes", NVSP_SEND_TABLE_ENTRIES,
+                   NVSP_SEND_TABLE_SIZE_MAX);
+        return;
+    }
+    for (unsigned i = entries; entries && i < NVSP_SEND_TABLE_ENTRIES; i++) {
+        table.entry[i] = table.entry[i % entries];
+    }
+    if (!nic->version || !nic_put_table(nic, &table)) {
+        error_setg(errp, "no session, or no room in the ring to the guest");
+    }
+}
+
 bool event_do(HvNic *nic, const char *text, Error **errp)
 {
     if (g_str_has_prefix(text, "indicate ")) {
         event_indicate(nic, text + strlen("indicate "), errp);
     } else if (g_str_has_prefix(text, "rescind ")) {
         event_rescind(nic, text + strlen("rescind "), errp);
+    } else if (g_str_has_prefix(text, "send-table ")) {
+        event_table(nic, text + strlen("send-table "), errp);
     } else {
         return false;
     }

@@ -296,32 +296,58 @@ static void nvsp_rndis(HvNic *nic, HvChan *chan, HvPacket *pkt)
     rndis_flush(nic);
 }
 
+bool nic_put_table(HvNic *nic, const NicSendTable *table)
+{
+    HvChan *primary = nic->parent_obj.chan;
+    uint8_t m[NVSP_SEND_TABLE_SIZE_MAX] = { 0 };
+    size_t keep = table->size;
+
+    if (!hv_chan_room(primary, table->size)) {
+        return false;
+    }
+    stl_le_p(m, NVSP_SEND_TABLE);
+    stl_le_p(m + 4, table->count);
+    stl_le_p(m + 8, table->field);
+    for (unsigned i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++) {
+        if (table->at + 4 * i + 4 <= table->size) {
+            stl_le_p(m + table->at + 4 * i, table->entry[i]);
+        }
+    }
+    hv_wirelog_bytes("nvsp h2g", 0, NVSP_SEND_TABLE, m, keep);
+    if (hv_mangle(HV_H2G, HV_LAYER_NVSP, 0, NVSP_SEND_TABLE, m, &keep)) {
+        hv_chan_send(primary, PKT_INBAND, false, 0, NULL, 0, m, keep);
+    }
+    return true;
+}
+
+NicSendTable nic_default_table(const HvNic *nic)
+{
+    NicSendTable table = {
+        .count = NVSP_SEND_TABLE_ENTRIES,
+        .at = nic->table_at,
+        .field = nic->table_field ?: nic->table_at,
+        .size = nic->table_at + 4 * NVSP_SEND_TABLE_ENTRIES,
+    };
+
+    for (unsigned i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++) {
+        table.entry[i] = i % (nic->granted + 1);
+    }
+    return table;
+}
+
 /* After the last granted subchannel is open: where to send what (2.10). */
 static void send_table(HvNic *nic)
 {
     HvChan *primary = nic->parent_obj.chan;
-    uint8_t m[12 + 4 * NVSP_SEND_TABLE_ENTRIES] = { 0 };
-    size_t keep = sizeof(m);
+    NicSendTable table = nic_default_table(nic);
 
     for (unsigned i = 1; i <= nic->granted; i++) {
         if (!hv_chan_is_open(&primary[i])) {
             return;
         }
     }
-    if (!nic->granted || nic->table_sent ||
-        !hv_chan_room(primary, sizeof(m))) {
-        return;
-    }
-    stl_le_p(m, NVSP_SEND_TABLE);
-    stl_le_p(m + 4, NVSP_SEND_TABLE_ENTRIES);
-    stl_le_p(m + 8, 12);
-    for (unsigned i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++) {
-        stl_le_p(m + 12 + 4 * i, i % (nic->granted + 1));
-    }
-    nic->table_sent = true;
-    hv_wirelog_bytes("nvsp h2g", 0, NVSP_SEND_TABLE, m, keep);
-    if (hv_mangle(HV_H2G, HV_LAYER_NVSP, 0, NVSP_SEND_TABLE, m, &keep)) {
-        hv_chan_send(primary, PKT_INBAND, false, 0, NULL, 0, m, keep);
+    if (nic->granted && !nic->table_sent) {
+        nic->table_sent = nic_put_table(nic, &table);
     }
 }
 
@@ -735,7 +761,7 @@ static void nic_do(Object *obj, const char *text, Error **errp)
                !rsc_do(HV_NETVSC(obj), text, errp) &&
                !event_do(HV_NETVSC(obj), text, errp)) {
         error_setg(errp, "unknown command '%s': generate, meter, kick, txhold, ringhold, "
-                   "greet, batch, rsc, indicate or rescind", text);
+                   "greet, batch, rsc, indicate, rescind or send-table", text);
     }
 }
 
@@ -775,6 +801,8 @@ static bool sizes_fit(HvNic *nic, Error **errp)
         { "rss-entries", nic->rss_entries, 1, RSS_TABLE_SIZE },
         { "rx-section", nic->recv_section, 0, 65536 },
         { "tx-section", nic->send_section, 68, 65536 },
+        { "table-at", nic->table_at, NVSP_SEND_TABLE_AT, 64 },
+        { "table-field", nic->table_field, 0, UINT32_MAX },
     };
 
     for (int i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -871,6 +899,8 @@ static Property nic_properties[] = {
     DEFINE_PROP_UINT32("rss-entries", HvNic, rss_entries, RSS_TABLE_SIZE),
     DEFINE_PROP_UINT32("rx-section", HvNic, recv_section, 0),
     DEFINE_PROP_UINT32("tx-section", HvNic, send_section, NVSP_SEND_SECTION),
+    DEFINE_PROP_UINT32("table-at", HvNic, table_at, NVSP_SEND_TABLE_AT),
+    DEFINE_PROP_UINT32("table-field", HvNic, table_field, 0),
     DEFINE_PROP_BOOL("vnet-hdr", HvNic, use_vnet, true),
     DEFINE_PROP_BOOL("full-ranges", HvNic, full_ranges, true),
     DEFINE_PROP_END_OF_LIST()

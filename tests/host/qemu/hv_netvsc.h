@@ -155,6 +155,7 @@ struct HvNic {
     uint32_t lso_max;                   /* bytes */
     uint32_t rss_entries;               /* of the table, as announced */
     uint32_t recv_section, send_section; /* bytes; the first is a minimum, 0 = none */
+    uint32_t table_at, table_field;     /* of the send table: where it is, is told to be */
     bool full_ranges;
     bool use_vnet;                      /* the backend's header, if it has one */
     bool link;
@@ -213,7 +214,19 @@ static inline uint32_t nic_message_size(const HvNic *nic)
     return nic->version >= NVSP_V61 ? 40 : 28;
 }
 
+/* The message with the send indirection table, 2.10. */
+typedef struct NicSendTable {
+    uint32_t count;                     /* as told */
+    uint32_t at, field;                 /* where the entries are, are told to be */
+    uint32_t size;                      /* bytes of the message */
+    uint32_t entry[NVSP_SEND_TABLE_ENTRIES];
+} NicSendTable;
+
 /* hv_netvsc.c */
+/* nic_put_table: send it; false when there is no room in the ring. */
+bool nic_put_table(HvNic *nic, const NicSendTable *table);
+/* nic_default_table: what is sent when all channels are open. */
+NicSendTable nic_default_table(const HvNic *nic);
 /* nic_fail: the guest broke the protocol for good; stop listening to it. */
 void nic_fail(HvNic *nic);
 /* nic_wake: look at all rings, as if the guest had rung every doorbell. */

@@ -122,6 +122,8 @@ enum {
 #define NVSP_RX_TAILROOM                36
 #define NVSP_SEND_SECTION               6144
 #define NVSP_SEND_TABLE_ENTRIES         16
+#define NVSP_SEND_TABLE_AT              12
+#define NVSP_SEND_TABLE_SIZE_MAX        256
 #define NVSP_MAX_QUEUES                 64
 #define NVSP_CONTROL_SECTIONS           16
 
