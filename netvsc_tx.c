@@ -213,6 +213,8 @@ static u32 netvsc_tx_hash(const struct netvsc *nv, struct sk_buff *skb)
 		bit = v6 ? NETVSC_HASH_UDP6 : NETVSC_HASH_UDP4;
 	if (!bit || (l4 & bit))
 		return skb_get_hash(skb);
+	/* sockets choose a flow label each, as they do a port */
+	keys.tags.flow_label = 0;
 	keys.ports.ports = 0;
 	return flow_hash_from_keys(&keys);
 }

@@ -1422,6 +1422,8 @@ static u32 spread(struct datapath *dp, bool v6, u8 proto)
 		skb = ip_skb(dp, v6, proto, 0);
 		udp_hdr(skb)->source = htons(port * 37);
 		udp_hdr(skb)->dest = htons(80 + port);
+		if (v6)
+			ipv6_hdr(skb)->flow_lbl[2] = port;
 		if (port == 1)
 			first = queue_of(dp, skb);
 		else
