@@ -19,7 +19,8 @@ MARK = b"--hv-frame--"
 UNKNOWN = 0x88B5                    # an EtherType that nobody listens to
 PEER_MAC = bytes.fromhex("02000000000c")        # nobody's: no kernel answers it
 SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
-SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263, 8, 23
+SOL_PACKET, PACKET_AUXDATA, PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING = 263, 8, 15, 23
+PACKET_OUTGOING = 4
 AUXDATA = struct.Struct("=IIIHHHH")
 STATUS_VLAN_VALID = 0x10
 ETH_P_ALL = 3
@@ -38,12 +39,16 @@ def own_mac():
 
 
 class Tap:
-    """A packet socket that sees what comes in, as far as its filter lets it through."""
+    """A packet socket that sees what comes in, or goes out, as far as its filter lets it through.
 
-    def __init__(self, name, *program):
+    vnet: a struct virtio_net_hdr stands before each frame, which tells what is still to be done on it.
+    """
+
+    def __init__(self, name, *program, vnet=False, outgoing=False):
+        self.outgoing = outgoing
         self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        for option in PACKET_AUXDATA, PACKET_IGNORE_OUTGOING:
-            self.wire.setsockopt(SOL_PACKET, option, 1)
+        for option, value in ((PACKET_AUXDATA, 1), (PACKET_VNET_HDR, vnet), (PACKET_IGNORE_OUTGOING, not outgoing)):
+            self.wire.setsockopt(SOL_PACKET, option, int(value))
         self.wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
         if program:
             code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *i) for i in program))
@@ -57,8 +62,10 @@ class Tap:
         return self.wire.fileno()
 
     def frame(self):
-        """(frame without its 802.1Q tag, the tag or None)."""
-        data, extra, _, _ = self.wire.recvmsg(1 << 17, 64)
+        """(frame without its 802.1Q tag, the tag or None); an empty one if it went the other way."""
+        data, extra, _, source = self.wire.recvmsg(1 << 17, 64)
+        if self.outgoing != (source[2] == PACKET_OUTGOING):
+            return b"", None
         for level, kind, value in extra:
             if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
                 status, _, _, _, _, tci, tpid = AUXDATA.unpack_from(value)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What the scenarios `offloads-*` share, for hosts that offer different things. POSIX sh, runs in the guest.
+# shellcheck shell=sh
+
+. /src/tests/guest/lib.sh
+
+server= vlanpeer=
+at_exit() {
+	[ -z "$server" ] || kill $server
+	[ -z "$vlanpeer" ] || kill "$vlanpeer"
+	[ ! -e /sys/class/net/vlan5 ] || ip link del vlan5
+	peer ethtool -K tap0 gro on
+	for name in $toggled; do
+		ethtool -K "$IFACE" "$name" on >/dev/null
+	done
+}
+
+toggled=
+for name in rx-checksumming tx-checksum-ipv4 tx-checksum-ipv6 tx-scatter-gather tx-tcp-segmentation tx-tcp6-segmentation \
+	tx-generic-segmentation; do
+	[ "$(feature "$name")" = off ] || toggled="$toggled $name"
+done
+
+# echoes ADDRESS: TCP and UDP there and back, compared; and each packet at the peer is as it left here
+echoes() {
+	port=$((port + 1))
+	peer $tools/echoxfer serve "$1" $port >"$work/server" 2>&1 &
+	server=$!
+	$tools/wiresegments "$IFACE" out $port >"$work/here" 2>"$work/pieces" &
+	here=$!
+	peer $tools/wiresegments tap0 in $port >"$work/there" 2>"$work/there.pieces" &
+	there=$!
+	for file in server here there; do
+		wait_for 10 "ready" grep -q ready "$work/$file"
+	done
+	$tools/echoxfer ask "$1" $port 16 12 $port || fail "not what was sent came back: $(cat "$work/server")"
+	wait $here || fail "$(cat "$work/pieces")"
+	wait $there || fail "$(cat "$work/there.pieces")"
+	kill $server
+	server=
+	diff "$work/here" "$work/there" >"$work/diff" ||
+		fail "not what was sent, in $(wc -l <"$work/here") packets: $(head -n 6 "$work/diff")"
+	! grep WRONG "$work/here" || fail "wrong already when it left"
+	say "$1: $(wc -l <"$work/here") packets; in the guest $(cat "$work/pieces")"
+}
+
+# needs CUT UNSUMMED ADDRESS...: what the driver has to have done of both: 0, or 1 for some
+needs() {
+	expected="$1 $2"
+	shift 2
+	for address; do
+		echoes "$address"
+		equal "cut, unsummed" "$expected" "$(awk '{ print ($2 > 0) " " ($4 > 0) }' "$work/pieces")"
+	done
+}
+
+# without FEATURE...: for what follows, those that are there
+without() {
+	say "without $*"
+	for name; do
+		[ "$(feature "$name")" = off ] || ethtool -K "$IFACE" "$name" off >/dev/null
+	done
+}
+
+with_all() {
+	for name in $toggled; do
+		ethtool -K "$IFACE" "$name" on >/dev/null
+	done
+}
+
+# vlan: from now on both ends have addresses in VLAN 5: there4 and there6, here4 and here6
+vlan() {
+	there4=198.51.100.1 here4=198.51.100.2 there6=2001:db8:5::1 here6=2001:db8:5::2
+	peer $tools/vlanpeer tap0 tap5 0xa005 >"$work/tags" 2>&1 &
+	vlanpeer=$!
+	wait_for 5 "the peer's VLAN" grep -q ready "$work/tags"
+	peer ip addr add $there4/24 dev tap5
+	peer ip addr add $there6/64 dev tap5 nodad
+	peer ip link set tap5 up
+	ip link add link "$IFACE" name vlan5 type vlan id 5
+	ip addr add $here4/24 dev vlan5
+	ip addr add $here6/64 dev vlan5 nodad
+	ip link set vlan5 up
+}
+
+# refuses_wrong_sums: of TCP, UDP and IPv4, with a tag and without
+refuses_wrong_sums() {
+	$tools/badsums "$ADDR4" "$PEER4"
+	$tools/badsums "$ADDR6" "$PEER6"
+	$tools/badsums $here4 $there4 5
+	$tools/badsums $here6 $there6 5
+}
+
+peer ethtool -K tap0 gro off
