@@ -10,6 +10,7 @@ at_exit() {
 	[ -z "$vlanpeer" ] || kill "$vlanpeer"
 	[ ! -e /sys/class/net/vlan5 ] || ip link del vlan5
 	peer ethtool -K tap0 gro on
+	host do rsc hold 0
 	for name in $toggled; do
 		ethtool -K "$IFACE" "$name" on >/dev/null
 	done
@@ -21,19 +22,28 @@ for name in rx-checksumming tx-checksum-ipv4 tx-checksum-ipv6 tx-scatter-gather 
 	[ "$(feature "$name")" = off ] || toggled="$toggled $name"
 done
 
-# echoes ADDRESS: TCP and UDP there and back, compared; and each packet at the peer is as it left here
-echoes() {
+# expected: does the guest's kernel leave segments to be cut, and packets to be summed up, of IPv4 and IPv6: 0 or 1 each
+expected() {
+	for name in tx-tcp-segmentation tx-checksum-ipv4 tx-tcp6-segmentation tx-checksum-ipv6; do
+		feature $name
+	done | xargs | sed 's/on/1/g; s/off/0/g'
+}
+
+# goes [ADDRESS4 ADDRESS6]: TCP and UDP there and back, compared; each packet at the peer is as it left here, and the
+# driver got them as ethtool -k says
+goes() {
+	[ $# = 2 ] || set -- "$PEER4" "$PEER6"
 	port=$((port + 1))
-	peer $tools/echoxfer serve "$1" $port >"$work/server" 2>&1 &
+	peer $tools/echoxfer serve $port "$@" >"$work/server" 2>&1 &
 	server=$!
 	$tools/wiresegments "$IFACE" out $port >"$work/here" 2>"$work/pieces" &
 	here=$!
 	peer $tools/wiresegments tap0 in $port >"$work/there" 2>"$work/there.pieces" &
 	there=$!
 	for file in server here there; do
-		wait_for 10 "ready" grep -q ready "$work/$file"
+		wait_for 20 "$file: $(cat "$work/$file")" grep -q ready "$work/$file"
 	done
-	$tools/echoxfer ask "$1" $port 16 12 $port || fail "not what was sent came back: $(cat "$work/server")"
+	$tools/echoxfer ask $port 16 12 $port "$@" || fail "not what was sent came back: $(cat "$work/server")"
 	wait $here || fail "$(cat "$work/pieces")"
 	wait $there || fail "$(cat "$work/there.pieces")"
 	kill $server
@@ -41,20 +51,11 @@ echoes() {
 	diff "$work/here" "$work/there" >"$work/diff" ||
 		fail "not what was sent, in $(wc -l <"$work/here") packets: $(head -n 6 "$work/diff")"
 	! grep WRONG "$work/here" || fail "wrong already when it left"
-	say "$1: $(wc -l <"$work/here") packets; in the guest $(cat "$work/pieces")"
+	say "$(wc -l <"$work/here") packets; in the guest $(cat "$work/pieces")"
+	equal "cut, unsummed" "$(expected)" "$(awk '{ print ($2 > 0) " " ($4 > 0) " " ($6 > 0) " " ($8 > 0) }' "$work/pieces")"
 }
 
-# needs CUT UNSUMMED ADDRESS...: what the driver has to have done of both: 0, or 1 for some
-needs() {
-	expected="$1 $2"
-	shift 2
-	for address; do
-		echoes "$address"
-		equal "cut, unsummed" "$expected" "$(awk '{ print ($2 > 0) " " ($4 > 0) }' "$work/pieces")"
-	done
-}
-
-# without FEATURE...: for what follows, those that are there
+# without FEATURE...: off for what follows, those that are there
 without() {
 	say "without $*"
 	for name; do
@@ -85,10 +86,22 @@ vlan() {
 
 # refuses_wrong_sums: of TCP, UDP and IPv4, with a tag and without
 refuses_wrong_sums() {
-	$tools/badsums "$ADDR4" "$PEER4"
-	$tools/badsums "$ADDR6" "$PEER6"
-	$tools/badsums $here4 $there4 5
-	$tools/badsums $here6 $there6 5
+	$tools/badsums "$ADDR4" "$PEER4" 0 "$ADDR6" "$PEER6" 0 $here4 $there4 5 $here6 $there6 5
+}
+
+# coalesces: the host does what the guest lets it, and nothing else than before comes out of it
+coalesces() {
+	host do rsc hold 2
+	frames=$(counter rsc-packets)
+	goes
+	refuses_wrong_sums
+	frames=$(($(counter rsc-packets) - frames))
+	say "$frames coalesced frames"
+	case $(feature large-receive-offload) in
+	on) [ $frames -ge 20 ] || fail "hardly coalesced" ;;
+	*) equal "coalesced frames" 0 $frames ;;
+	esac
+	host do rsc hold 0
 }
 
 peer ethtool -K tap0 gro off
