@@ -3,6 +3,7 @@
 
 import dataclasses
 import os
+import shlex
 import shutil
 import time
 
@@ -78,7 +79,7 @@ def _load(name, drv, brief):
         raise usage(f"{path}: its header lacks or garbles {e}") from None
     if not os.access(path, os.X_OK):
         raise usage(f"{path} is not executable")
-    host = dict(word.partition("=")[::2] for word in header.get("host", "").split())
+    host = dict(word.partition("=")[::2] for word in shlex.split(header.get("host", "")))
     load = _choice(path, header, "driver", ("load", "none"), "load") == "load"
     kernels = [k for k in _kernels(path, header, drv) if k in driver.kernels(drv)]
     specs = [

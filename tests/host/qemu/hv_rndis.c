@@ -302,9 +302,11 @@ static void reply_name(const HvNic *nic, Reply *r)
 {
     const char *name = nic->friendly_name ?: "Network Device";
 
+    g_autofree gunichar2 *utf16 = g_utf8_to_utf16(name, -1, NULL, NULL, NULL);
+
     r->len = 512;               /* UTF-16LE, zero padded */
-    for (size_t i = 0; name[i] && i < 255; i++) {
-        stw_le_p(r->data + 2 * i, (uint8_t)name[i]);
+    for (size_t i = 0; utf16 && utf16[i] && i < 255; i++) {
+        stw_le_p(r->data + 2 * i, utf16[i]);
     }
 }
 
