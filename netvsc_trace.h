@@ -68,11 +68,6 @@ TRACE_DEFINE_ENUM(NVSP_INDIRECTION_TABLE);
 		{ NVSP_SUBCHANNEL, "SUBCHANNEL" },			\
 		{ NVSP_INDIRECTION_TABLE, "SEND_INDIRECTION_TABLE" })
 
-#define show_channel_type(type)						\
-	__print_symbolic(type,						\
-		{ NVSP_CHANNEL_DATA, "DATA" },				\
-		{ NVSP_CHANNEL_CONTROL, "CONTROL" })
-
 DECLARE_EVENT_CLASS(rndis_msg_class,
 		    TP_PROTO(const struct net_device *ndev, u16 q, u32 req_id,
 			     u32 msg_type, u32 msg_len),
@@ -138,9 +133,9 @@ TRACE_EVENT(nvsp_send_pkt,
 			   __entry->channel_type = channel_type;
 			   __entry->section_index = section_index;
 			   __entry->section_size = section_size;),
-	    TP_printk("dev=%s qid=%u type=%s section=%u size=%u",
+	    TP_printk("dev=%s qid=%u type=%s section=%u size=%d",
 		      __get_str(name), __entry->qid,
-		      show_channel_type(__entry->channel_type),
+		      __entry->channel_type ? "CONTROL" : "DATA",
 		      __entry->section_index, __entry->section_size));
 
 #endif
