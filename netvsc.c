@@ -1000,19 +1000,19 @@ static_assert(NVSP_SEND_TABLE_SIZE == NETVSC_SEND_TABLE);
 /* The host names a channel for each hash [2.10]. Its entries are reduced to the
  * channels of now; as that number may go down, their reader looks again.
  */
-static bool nvsp_take_table(struct netvsc *nv, const void *bytes, u32 len)
+static int nvsp_take_table(struct netvsc *nv, const void *bytes, u32 len)
 {
 	const struct nvsp_msg_indirection_table *msg = bytes;
 	u32 offset, i, entry;
 
 	if (len < sizeof(*msg))
-		return false;
+		return -EMSGSIZE;
 	if (le32_to_cpu(msg->count) != NVSP_SEND_TABLE_SIZE) {
 		if (net_ratelimit())
 			netdev_err(nv->ndev,
 				   "Received wrong send-table size:%u\n",
 				   le32_to_cpu(msg->count));
-		return false;
+		return -EINVAL;
 	}
 	offset = nvsp_table_offset(nv, msg, len);
 	if (!offset) {
@@ -1020,14 +1020,14 @@ static bool nvsp_take_table(struct netvsc *nv, const void *bytes, u32 len)
 			netdev_err(nv->ndev,
 				   "Received send-table offset too big:%u\n",
 				   le32_to_cpu(msg->offset));
-		return false;
+		return -EINVAL;
 	}
 
 	for (i = 0; i < NVSP_SEND_TABLE_SIZE; i++) {
 		entry = get_unaligned_le32(bytes + offset + i * sizeof(__le32));
 		WRITE_ONCE(nv->tx_table[i], entry % NETVSC_CHANNELS_MAX);
 	}
-	return true;
+	return 0;
 }
 
 /**
@@ -1037,12 +1037,13 @@ static bool nvsp_take_table(struct netvsc *nv, const void *bytes, u32 len)
  * @len: its bytes
  *
  * Context: NAPI of the primary.
- * Return: false if it is none that a host sends, or makes no sense.
+ * Return: 0, -EOPNOTSUPP if it is none that a host sends, -EMSGSIZE if it is
+ * shorter than such a one is, -EINVAL if it makes no sense, which was said.
  */
-bool nvsp_notice(struct netvsc *nv, const void *msg, u32 len)
+int nvsp_notice(struct netvsc *nv, const void *msg, u32 len)
 {
 	if (len < sizeof(__le32))
-		return false;
+		return -EMSGSIZE;
 
 	switch (get_unaligned_le32(msg)) {
 	case NVSP_INDIRECTION_TABLE:
@@ -1050,8 +1051,8 @@ bool nvsp_notice(struct netvsc *nv, const void *msg, u32 len)
 	case NVSP_VF_ASSOCIATION:
 	case NVSP_SWITCH_DATA_PATH:
 	case NVSP_UPLINK_STATE:
-		return true;
+		return 0;
 	default:
-		return false;
+		return -EOPNOTSUPP;
 	}
 }

@@ -21,6 +21,6 @@ void nvsp_xact_end(struct netvsc *nv, struct nvsp_xact *xact);
 int nvsp_send_control(struct netvsc *nv, struct page *page, u32 len, u64 id);
 
 bool nvsp_complete(struct netvsc *nv, u64 id, const void *msg, u32 len);
-bool nvsp_notice(struct netvsc *nv, const void *msg, u32 len);
+int nvsp_notice(struct netvsc *nv, const void *msg, u32 len);
 
 #endif

@@ -45,12 +45,22 @@ static void netvsc_rx_count(struct netvsc_chan *ch, u64_stats_t *counter)
 	u64_stats_update_end(&ch->rx_stats.sync);
 }
 
-/* Something of the host that makes no sense: count it, and say so if asked to */
-static bool netvsc_rx_refuse(struct netvsc_chan *ch, const char *what, u32 value)
+/* Something of the host that makes no sense: count it, and say so, where there is
+ * a @level only if that is asked for
+ */
+static __printf(3, 4)
+bool netvsc_rx_refuse(struct netvsc_chan *ch, u32 level, const char *format, ...)
 {
+	struct va_format text = { .fmt = format };
+	va_list args;
+
 	netvsc_rx_count(ch, &ch->rx_stats.refused);
-	if ((ch->nv->msg_enable & NETIF_MSG_RX_ERR) && net_ratelimit())
-		netdev_err(ch->nv->ndev, "%s: %u\n", what, value);
+	if ((level && !(ch->nv->msg_enable & level)) || !net_ratelimit())
+		return false;
+	va_start(args, format);
+	text.va = &args;
+	netdev_err(ch->nv->ndev, "%pV\n", &text);
+	va_end(args);
 	return false;
 }
 
@@ -314,9 +324,13 @@ static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
 {
 	const u32 whole = RNDIS_PACKET_ID_FIRST | RNDIS_PACKET_ID_LAST;
 	struct rndis_rx_desc desc;
+	int err;
 
-	if (unlikely(rndis_msg_parse(msg, len, &desc)))
-		return netvsc_rx_refuse(ch, "Invalid RNDIS packet, length", len);
+	err = rndis_msg_parse(msg, len, &desc);
+	if (unlikely(err))
+		return netvsc_rx_refuse(ch, 0, err == -EBADMSG ?
+					"Invalid ppi (packet length %u)" :
+					"Invalid rndis packet (length %u)", len);
 	if (unlikely(desc.data_len < ETH_HLEN ||
 		     desc.data_len > NETVSC_FRAME_MAX)) {
 		netvsc_rx_count(ch, &ch->rx_stats.length_errors);
@@ -325,7 +339,7 @@ static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
 	if (unlikely((desc.infos & RNDIS_INFO_PACKET_ID) &&
 		     (desc.packet_id & RNDIS_PACKET_ID_FRAGMENT) &&
 		     (desc.packet_id & whole) != whole))
-		return netvsc_rx_refuse(ch, "Part of a frame, flags",
+		return netvsc_rx_refuse(ch, 0, "Part of a frame, flags %u",
 					desc.packet_id);
 	if (unlikely(READ_ONCE(ch->nv->state) != NETVSC_RUNNING ||
 		     ch->rx.netpoll)) {
@@ -336,43 +350,82 @@ static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
 	return true;
 }
 
-/* @len: bytes that are there. The host may have written to the message since. */
+/* The id of a message, of which @len bytes are there; 0: it has none */
+static u32 netvsc_rx_id(const void *msg, u32 len, u32 type)
+{
+	const struct rndis_halt *head = msg;	/* all but PACKET have it there */
+
+	if (type == RNDIS_PACKET || len < sizeof(*head))
+		return 0;
+	return get_unaligned_le32(&head->id);
+}
+
+/* The host may have written to the message since it was checked */
+static u32 netvsc_rx_own_len(const void *msg, u32 len)
+{
+	const struct rndis_hdr *hdr = msg;
+
+	return len < sizeof(*hdr) ? 0 : get_unaligned_le32(&hdr->len);
+}
+
 static void netvsc_rx_trace(const struct netvsc_chan *ch, const void *msg,
 			    u32 len, u32 type)
 {
-	const struct rndis_halt *head = msg;	/* all but PACKET have its id */
-	u32 id = 0;
+	trace_rndis_recv(ch->nv->ndev, ch->index, netvsc_rx_id(msg, len, type),
+			 type, min(len, netvsc_rx_own_len(msg, len)));
+}
 
-	if (type != RNDIS_PACKET && len >= sizeof(*head))
-		id = get_unaligned_le32(&head->id);
-	len = min(len, get_unaligned_le32(&head->hdr.len));
-	trace_rndis_recv(ch->nv->ndev, ch->index, id, type, len);
+/* A message that is none of a packet; false: nobody wants it */
+static bool netvsc_rx_control(struct netvsc_chan *ch, const void *msg, u32 len,
+			      u32 type)
+{
+	if (rndis_filter_receive(ch, msg, len))
+		return true;
+	if (type & RNDIS_COMPLETION)
+		return netvsc_rx_refuse(ch, 0,
+					"no rndis request found for this response (id 0x%x res type 0x%x)",
+					netvsc_rx_id(msg, len, type), type);
+	return netvsc_rx_refuse(ch, 0, "unhandled rndis message (type %u len %u)",
+				type, len);
+}
+
+/* Where and how long may a message be? */
+static bool netvsc_rx_range_ok(struct netvsc_chan *ch, u32 offset, u32 len)
+{
+	u32 bytes = ch->nv->bufs->rx.bytes;
+	u32 section = ch->nv->sess.rx_section_size;
+
+	if (unlikely(offset > bytes || len > bytes - offset))
+		return netvsc_rx_refuse(ch, NETIF_MSG_RX_ERR,
+					"Packet offset:%u + len:%u too big",
+					offset, len);
+	if (unlikely(len > section))
+		return netvsc_rx_refuse(ch, NETIF_MSG_RX_ERR,
+					"Packet too big: buflen=%u recv_section_size=%u",
+					len, section);
+	return true;
 }
 
 /* One range of a transfer page packet, one RNDIS message; false: refused */
 static bool netvsc_rx_range(struct netvsc_chan *ch,
 			    const struct vmtransfer_page_range *range)
 {
-	const struct netvsc *nv = ch->nv;
-	u32 offset = range->byte_offset;
 	u32 len = range->byte_count;
 	const void *msg;
 	u32 type;
 
-	if (unlikely(len > nv->sess.rx_section_size ||
-		     offset > nv->bufs->rx.bytes ||
-		     len > nv->bufs->rx.bytes - offset))
-		return netvsc_rx_refuse(ch, "Packet too big, bytes", len);
-	msg = nv->bufs->rx.base + offset;
+	if (!netvsc_rx_range_ok(ch, range->byte_offset, len))
+		return false;
+	msg = ch->nv->bufs->rx.base + range->byte_offset;
 	if (unlikely(rndis_msg_type(msg, len, &type)))
-		return netvsc_rx_refuse(ch, "Invalid RNDIS message, bytes", len);
+		return netvsc_rx_refuse(ch, 0,
+					"Invalid rndis_msg (buflen: %u, msg_len: %u)",
+					len, netvsc_rx_own_len(msg, len));
 	if (trace_rndis_recv_enabled())
 		netvsc_rx_trace(ch, msg, len, type);
 	if (likely(type == RNDIS_PACKET))
 		return netvsc_rx_frame(ch, msg, len);
-	if (rndis_filter_receive(ch, msg, len))
-		return true;
-	return netvsc_rx_refuse(ch, "Unexpected RNDIS message, type", type);
+	return netvsc_rx_control(ch, msg, len, type);
 }
 
 /* The head of a transfer page packet [1.8, 2.7, 6.1] */
@@ -383,16 +436,21 @@ static bool netvsc_rx_xfer_ok(struct netvsc_chan *ch,
 	u32 body = ((u32)xfer->d.len8 << 3) - head;
 	const __le32 *type = (const void *)xfer + head;
 
-	if (head < sizeof(*xfer) ||
-	    body < sizeof(struct nvsp_msg_rndis_packet) ||
-	    le32_to_cpu(*type) != NVSP_RNDIS_PACKET)
-		return netvsc_rx_refuse(ch, "invalid nvsp header, bytes", body);
+	if (head < sizeof(*xfer) || body < sizeof(struct nvsp_msg_rndis_packet))
+		return netvsc_rx_refuse(ch, NETIF_MSG_RX_ERR,
+					"invalid nvsp header, length %u", body);
+	if (le32_to_cpu(*type) != NVSP_RNDIS_PACKET)
+		return netvsc_rx_refuse(ch, NETIF_MSG_RX_ERR,
+					"Unknown nvsp packet type received %u",
+					le32_to_cpu(*type));
 	if (xfer->xfer_pageset_id != NVSP_RECV_BUF_ID)
-		return netvsc_rx_refuse(ch, "Invalid xfer page set id",
-					xfer->xfer_pageset_id);
+		return netvsc_rx_refuse(ch, NETIF_MSG_RX_ERR,
+					"Invalid xfer page set id - expecting %x got %x",
+					NVSP_RECV_BUF_ID, xfer->xfer_pageset_id);
 	if (!xfer->range_cnt ||
 	    xfer->range_cnt > (head - sizeof(*xfer)) / sizeof(xfer->ranges[0]))
-		return netvsc_rx_refuse(ch, "Range count is not valid",
+		return netvsc_rx_refuse(ch, NETIF_MSG_RX_ERR,
+					"Range count is not valid: %u",
 					xfer->range_cnt);
 	return true;
 }
@@ -432,29 +490,63 @@ static bool netvsc_rx_xfer(struct netvsc_chan *ch,
 	return true;
 }
 
+/* Type and status of what completes a packet that was sent */
+static bool netvsc_rx_completed(struct netvsc_chan *ch, u64 id, const void *msg,
+				u32 len, int budget)
+{
+	const struct nvsp_msg_rndis_complete *done = msg;
+
+	return len >= sizeof(*done) &&
+	       le32_to_cpu(done->type) == NVSP_RNDIS_PACKET_COMPLETE &&
+	       netvsc_tx_complete(ch, id, le32_to_cpu(done->status), budget);
+}
+
+/* A completion that nobody waits for */
+static void netvsc_rx_stray(struct netvsc_chan *ch, u64 id, const void *msg,
+			    u32 len)
+{
+	u32 type = len < sizeof(__le32) ? 0 : get_unaligned_le32(msg);
+
+	u64_stats_update_begin(&ch->done_stats.sync);
+	u64_stats_inc(&ch->done_stats.strays);
+	u64_stats_update_end(&ch->done_stats.sync);
+	if (!net_ratelimit())
+		return;
+	if (!(id & NVSP_XACT_ID) && type != NVSP_RNDIS_PACKET_COMPLETE)
+		netdev_err(ch->nv->ndev,
+			   "Unknown send completion type %u received!!\n", type);
+	else
+		netdev_err(ch->nv->ndev, "Invalid transaction ID %llx\n", id);
+}
+
 /* A completion: of a control exchange, or of something sent */
 static void netvsc_rx_completion(struct netvsc_chan *ch,
 				 const struct vmpacket_descriptor *pkt,
 				 const void *msg, u32 len, int budget)
 {
-	const struct nvsp_msg_rndis_complete *done = msg;
+	u64 id = pkt->trans_id;
 	bool known;
 
-	if (unlikely(pkt->trans_id & NVSP_XACT_ID))
-		known = !ch->index &&
-			nvsp_complete(ch->nv, pkt->trans_id, msg, len);
+	if (unlikely(id & NVSP_XACT_ID))
+		known = !ch->index && nvsp_complete(ch->nv, id, msg, len);
 	else
-		known = len >= sizeof(*done) &&
-			le32_to_cpu(done->type) == NVSP_RNDIS_PACKET_COMPLETE &&
-			netvsc_tx_complete(ch, pkt->trans_id,
-					   le32_to_cpu(done->status), budget);
-	if (likely(known))
-		return;
-	u64_stats_update_begin(&ch->done_stats.sync);
-	u64_stats_inc(&ch->done_stats.strays);
-	u64_stats_update_end(&ch->done_stats.sync);
-	if (net_ratelimit())
-		netdev_err(ch->nv->ndev, "Unexpected VMBUS completion!!\n");
+		known = netvsc_rx_completed(ch, id, msg, len, budget);
+	if (unlikely(!known))
+		netvsc_rx_stray(ch, id, msg, len);
+}
+
+/* An in-band message */
+static void netvsc_rx_notice(struct netvsc_chan *ch, const void *msg, u32 len)
+{
+	u32 type = len < sizeof(__le32) ? 0 : get_unaligned_le32(msg);
+	int err;
+
+	err = ch->index ? -EOPNOTSUPP : nvsp_notice(ch->nv, msg, len);
+	if (err == -EINVAL)
+		netvsc_rx_count(ch, &ch->rx_stats.refused);
+	else if (err)
+		netvsc_rx_refuse(ch, NETIF_MSG_RX_ERR,
+				 "Unknown nvsp packet type received %u", type);
 }
 
 /*
@@ -479,10 +571,10 @@ static bool netvsc_dispatch(struct netvsc_chan *ch,
 	(*work)++;
 	if (pkt->type == VM_PKT_COMP)
 		netvsc_rx_completion(ch, pkt, msg, len, budget);
-	else if (pkt->type != VM_PKT_DATA_INBAND || ch->index ||
-		 !nvsp_notice(ch->nv, msg, len))
-		netvsc_rx_refuse(ch, "Unknown nvsp packet type received",
-				 pkt->type);
+	else if (pkt->type == VM_PKT_DATA_INBAND)
+		netvsc_rx_notice(ch, msg, len);
+	else
+		netvsc_rx_refuse(ch, 0, "unhandled packet type %u", pkt->type);
 	return true;
 }
 

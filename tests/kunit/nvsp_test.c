@@ -827,14 +827,15 @@ static void send_table(struct kunit *test)
 	const struct table_case *param = test->param_value;
 	struct fake_bus *bus = fake_bus_new(test);
 	struct netvsc *nv = bus->nv;
+	int ret;
 	u32 i;
 
 	nv->sess.version = param->version;
 	nv->nchans = 16;
 	for (i = 0; i < NVSP_SEND_TABLE_SIZE; i++)
 		nv->tx_table[i] = 7;
-	KUNIT_EXPECT_EQ(test, nvsp_notice(nv, table_msg(test, param), param->len),
-			!!param->at);
+	ret = nvsp_notice(nv, table_msg(test, param), param->len);
+	KUNIT_EXPECT_EQ(test, !ret, !!param->at);
 	for (i = 0; i < NVSP_SEND_TABLE_SIZE; i++)
 		KUNIT_EXPECT_EQ(test, nv->tx_table[i], param->at ? 15 - i : 7);
 	nv->nchans = 0;
@@ -858,7 +859,7 @@ static void send_table_entries(struct kunit *test)
 	for (i = 0; i < 16; i++)
 		msg[3 + i] = cpu_to_le32(entries[i]);
 	nv->sess.version = NVSP_VERSION_6_1;
-	KUNIT_EXPECT_TRUE(test, nvsp_notice(nv, msg, sizeof(msg)));
+	KUNIT_EXPECT_EQ(test, nvsp_notice(nv, msg, sizeof(msg)), 0);
 	for (i = 0; i < 16; i++)
 		KUNIT_EXPECT_EQ(test, nv->tx_table[i],
 				entries[i] % NETVSC_CHANNELS_MAX);
@@ -886,9 +887,9 @@ static void notices(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		put_unaligned_le32(cases[i].type, msg);
 		KUNIT_EXPECT_EQ(test, nvsp_notice(bus->nv, msg, 40),
-				cases[i].taken);
-		KUNIT_EXPECT_FALSE(test, nvsp_notice(bus->nv, msg, 3));
-		KUNIT_EXPECT_FALSE(test, nvsp_notice(bus->nv, msg, 0));
+				cases[i].taken ? 0 : -EOPNOTSUPP);
+		KUNIT_EXPECT_EQ(test, nvsp_notice(bus->nv, msg, 3), -EMSGSIZE);
+		KUNIT_EXPECT_EQ(test, nvsp_notice(bus->nv, msg, 0), -EMSGSIZE);
 	}
 }
 
@@ -900,8 +901,8 @@ static void notice_meanwhile(struct fake_bus *bus)
 	};
 	const __le32 vf[3] = { cpu_to_le32(NVSP_VF_ASSOCIATION) };
 
-	KUNIT_EXPECT_TRUE(bus->test, nvsp_notice(bus->nv, table, sizeof(table)));
-	KUNIT_EXPECT_TRUE(bus->test, nvsp_notice(bus->nv, vf, sizeof(vf)));
+	KUNIT_EXPECT_EQ(bus->test, nvsp_notice(bus->nv, table, sizeof(table)), 0);
+	KUNIT_EXPECT_EQ(bus->test, nvsp_notice(bus->nv, vf, sizeof(vf)), 0);
 }
 
 static void notices_between_question_and_answer(struct kunit *test)
