@@ -458,8 +458,6 @@ int nvsp_negotiate(struct netvsc *nv)
 		ret = nvsp_tell_config(nv);
 	if (!ret)
 		ret = nvsp_tell_ndis_version(nv);
-	if (ret)
-		netdev_err(nv->ndev, "unable to connect to NetVSP - %d\n", ret);
 	return ret;
 }
 

@@ -19,10 +19,10 @@
 #include "nvsp_proto.h"
 #include "rndis_filter.h"
 
-/* Features that the host must be told of */
 /* How often to look for subchannels that are gone */
 #define NETVSC_WATCH_INTERVAL	(2 * HZ)
 
+/* Features that the host must be told of */
 #define NETVSC_HOST_FEATURES	NETIF_F_LRO
 /* Features that depend on what the host offers */
 #define NETVSC_HW_FEATURES \
@@ -215,16 +215,25 @@ static void netvsc_bufs_free(struct netvsc_bufs *bufs)
 	kfree(bufs);
 }
 
-static struct netvsc_bufs *netvsc_bufs_alloc(const struct netvsc_config *cfg)
+static void netvsc_mem_alloc(const struct netvsc *nv, struct netvsc_mem *mem,
+			     u32 bytes, const char *name)
+{
+	mem->bytes = PAGE_ALIGN(bytes);
+	mem->base = vzalloc(mem->bytes);
+	if (!mem->base)
+		netdev_err(nv->ndev, "unable to allocate %s buffer of size %u\n",
+			   name, mem->bytes);
+}
+
+static struct netvsc_bufs *netvsc_bufs_alloc(const struct netvsc *nv,
+					     const struct netvsc_config *cfg)
 {
 	struct netvsc_bufs *bufs = kzalloc(sizeof(*bufs), GFP_KERNEL);
 
 	if (!bufs)
 		return NULL;
-	bufs->rx.bytes = PAGE_ALIGN(cfg->rx_bytes);
-	bufs->tx.bytes = PAGE_ALIGN(cfg->tx_bytes);
-	bufs->rx.base = vzalloc(bufs->rx.bytes);
-	bufs->tx.base = vzalloc(bufs->tx.bytes);
+	netvsc_mem_alloc(nv, &bufs->rx, cfg->rx_bytes, "receive");
+	netvsc_mem_alloc(nv, &bufs->tx, cfg->tx_bytes, "send");
 	bufs->sections = bitmap_zalloc(bufs->tx.bytes / NETVSC_TX_SECTION_MIN,
 				       GFP_KERNEL);
 	if (bufs->rx.base && bufs->tx.base && bufs->sections)
@@ -317,7 +326,7 @@ static int netvsc_prepare(struct netvsc *nv, struct netvsc_plan *plan)
 	if (!(plan->steps & NETVSC_STEP_CONNECT))
 		return 0;
 	if (plan->steps & NETVSC_STEP_BUFS) {
-		plan->bufs = netvsc_bufs_alloc(&plan->want);
+		plan->bufs = netvsc_bufs_alloc(nv, &plan->want);
 		if (!plan->bufs)
 			return -ENOMEM;
 	}
@@ -632,6 +641,21 @@ static void netvsc_limit_rx(struct netvsc *nv)
 	nv->bufs->rx.bytes = min(nv->bufs->rx.bytes, max);
 }
 
+/* Versions and buffers: an NVSP session without RNDIS */
+static int netvsc_connect_nvsp(struct netvsc *nv)
+{
+	int ret;
+
+	ret = nvsp_negotiate(nv);
+	if (!ret) {
+		netvsc_limit_rx(nv);
+		ret = nvsp_share_buffers(nv);
+	}
+	if (ret)
+		netdev_err(nv->ndev, "unable to connect to NetVSP - %d\n", ret);
+	return ret;
+}
+
 /*
  * netvsc_connect() - make a session with the configuration in force
  *
@@ -650,11 +674,7 @@ static int netvsc_connect(struct netvsc *nv, bool all)
 	netvsc_rx_enable(nv->chans[0]);
 	ret = nvsp_open(nv, netvsc_channel_cb);
 	if (!ret)
-		ret = nvsp_negotiate(nv);
-	if (ret)
-		goto err;
-	netvsc_limit_rx(nv);
-	ret = nvsp_share_buffers(nv);
+		ret = netvsc_connect_nvsp(nv);
 	if (!ret)
 		ret = rndis_filter_connect(nv);
 	if (ret)
@@ -863,7 +883,7 @@ int netvsc_config_connect(struct netvsc *nv)
 	int ret;
 
 	nv->plan = kzalloc(sizeof(*nv->plan), GFP_KERNEL);
-	nv->bufs = netvsc_bufs_alloc(&nv->cfg);
+	nv->bufs = netvsc_bufs_alloc(nv, &nv->cfg);
 	if (!nv->plan || !nv->bufs)
 		return -ENOMEM;
 	ret = netvsc_chans_make(nv, 1);
