@@ -393,14 +393,23 @@ void netvsc_set_carrier(struct netvsc *nv, bool up)
  * netvsc_update_carrier() - make the interface's link what the host says
  * @nv: the device
  *
+ * An interface that is not up keeps the link that it had, if the host does not
+ * say otherwise: it would have to be noticed anew when it is up again.
+ *
  * Context: RTNL.
  */
 void netvsc_update_carrier(struct netvsc *nv)
 {
-	bool up = nv->state == NETVSC_RUNNING && READ_ONCE(nv->link.up);
+	bool up = READ_ONCE(nv->link.up);
 
 	netvsc_assert_owner(nv);
-	netvsc_set_carrier(nv, up);
+	if (nv->state == NETVSC_RUNNING) {
+		netvsc_set_carrier(nv, up);
+		return;
+	}
+	if (!up)
+		netif_carrier_off(nv->ndev);
+	netvsc_tx_stop(nv);
 }
 
 /* 4a: move no packet any more. The session stays. */
@@ -412,7 +421,6 @@ static void netvsc_pause(struct netvsc *nv)
 	if (nv->state != NETVSC_RUNNING)
 		return;
 	netvsc_tx_stop(nv);
-	netif_carrier_off(nv->ndev);
 	whole = nvsp_limit_wait(nv);
 	ret = rndis_filter_set_filter(nv, 0);
 	if (ret && ret != -ENODEV)
@@ -448,6 +456,7 @@ static void netvsc_disconnect(struct netvsc *nv)
 	struct netvsc_chan *ch;
 	u32 i;
 
+	netif_carrier_off(nv->ndev);
 	if (netvsc_has_session(nv->state))
 		rndis_filter_halt(nv);
 	nvsp_revoke_buffers(nv);
@@ -805,7 +814,6 @@ static void netvsc_go_back(struct netvsc *nv, struct netvsc_plan *plan)
 	/* what the host made of it in between does not count */
 	nv->cfg = plan->old;
 	WRITE_ONCE(nv->ndev->mtu, nv->cfg.mtu);
-	netif_carrier_off(nv->ndev);
 	netif_tx_disable(nv->ndev);
 	netdev_err(nv->ndev, "no way back to the old configuration: %d\n", ret);
 }

@@ -169,6 +169,11 @@ static unsigned long netvsc_event_link(struct netvsc *nv)
 	struct net_device *ndev = nv->ndev;
 	unsigned long now = jiffies;
 
+	if (nv->state != NETVSC_RUNNING) {	/* nobody looks yet */
+		clear_bit(NETVSC_EVENT_FLAP, &nv->events);
+		netvsc_update_carrier(nv);
+		return 0;
+	}
 	if (time_in_range_open(now, nv->link.next - NETVSC_LINK_INTERVAL,
 			       nv->link.next)) {
 		set_bit(NETVSC_EVENT_LINK, &nv->events);
