@@ -48,12 +48,13 @@
 #define NETVSC_RING_PAGES_MAX \
 	((PAGE_SIZE << MAX_PAGE_ORDER) / HV_HYP_PAGE_SIZE / 2)
 
-#define NETVSC_RX_BYTES		(16 * SZ_1M)
-#define NETVSC_TX_BYTES		SZ_1M
 #define NETVSC_SECTIONS_MIN	10
 /* What buffers are counted in while no host has said its own */
 #define NETVSC_RX_SECTION	1728
 #define NETVSC_TX_SECTION	6144
+#define NETVSC_RX_BYTES		(16 * SZ_1M)
+/* as many as ethtool -G would make of the same number */
+#define NETVSC_TX_BYTES		(SZ_1M / NETVSC_TX_SECTION * NETVSC_TX_SECTION)
 /* More receive sections than this are the host's mistake */
 #define NETVSC_RX_SECTIONS_MAX	SZ_128K
 #define NETVSC_TX_SECTIONS_MAX	SZ_64K	/* they are counted in 16 bits */

@@ -365,6 +365,8 @@ static int rndis_query_name(struct netvsc *nv)
 	char *name = nv->sess.name;
 	int len;
 
+	if (nv->registered)	/* the user may have given another since */
+		return 0;
 	len = rndis_query(nv, OID_FRIENDLY_NAME, utf16, sizeof(utf16));
 	if (len < 0)
 		return len;
