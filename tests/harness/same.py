@@ -25,9 +25,10 @@ from progress import Progress
 DIRECTORY = os.path.join(TESTS, "same")
 DIFFERENCES = os.path.join(ROOT, "Documentation", "differences.toml")
 # sizes: PROCESSORSxQUEUES...; hosts: settings of the NIC, with a | between two hosts, - for none, of which
-# profile=NAME is one
-KEYS = {"title", "seconds", "driver", "sizes", "nvsp", "hosts"}
+# profile=NAME is one; check: those of SIZE/NVSP that make check records, on the first of the hosts
+KEYS = {"title", "seconds", "driver", "sizes", "nvsp", "hosts", "check"}
 ROW = {"recordings", "section", "reason"}
+LINES = {"stock", "ours"}
 STOPPED = "STOP: "  # begins a line that says why a recording ended early
 CACHED = "said-stock"
 SCRIPTS = ("record.sh", "lib.sh", "wiretext", "netup")  # of tests/guest, that recordings use
@@ -39,12 +40,15 @@ class Difference:
     """One that is meant: lines of both drivers in the same place, or of one of them only."""
 
     recordings: tuple  # patterns of the shell
+    place: re.Pattern  # of the title and the command above it
     lines: tuple  # a pattern for each of the two drivers; None: it has no such line
     section: str
     reason: str
 
-    def is_for(self, name):
-        return any(fnmatch.fnmatch(name, pattern) for pattern in self.recordings)
+    def is_for(self, name, place=None):
+        return any(fnmatch.fnmatch(name, pattern) for pattern in self.recordings) and (
+            place is None or self.place.search(place)
+        )
 
 
 @dataclasses.dataclass
@@ -69,9 +73,12 @@ def differences(path=DIFFERENCES):
     found = []
     for row in rows:
         lines = tuple(re.compile(row[key]) if key in row else None for key in ("stock", "ours"))
-        if lines == (None, None) or set(row) - {"stock", "ours"} != ROW:
+        if lines == (None, None) or set(row) - LINES - {"place"} != ROW:
             raise usage(f"{path}: an entry has no line, lacks a key or has another one: {row}")
-        found.append(Difference(tuple(row["recordings"]), lines, row["section"], row["reason"]))
+        place = re.compile(row.get("place", ""))
+        found.append(
+            Difference(tuple(row["recordings"]), place, lines, row["section"], row["reason"])
+        )
     return found
 
 
@@ -80,7 +87,18 @@ def _hosts(text):
         yield dict(word.partition("=")[::2] for word in words.split() if word != "-")
 
 
-def _load(name, kernel):
+def _in_check(header, specs):
+    """Those that make check records."""
+    found = []
+    for word in header.get("check", "").split():
+        fit = [s for s in specs if f"{s.cpus}x{s.queues}/{s.nvsp}" == word]
+        if not fit:
+            raise ValueError(f"check: {word}")
+        found.append(fit[0])
+    return found
+
+
+def _load(name, kernel, brief):
     path = os.path.join(DIRECTORY, name)
     header = read(path, KEYS)
     if not header.get("title") or not os.access(path, os.X_OK):
@@ -102,13 +120,15 @@ def _load(name, kernel):
             for (cpus, queues), (profile, host) in itertools.product(sizes, hosts)
             for nvsp in header.get("nvsp", emulator.profile(profile).get("nvsp", "6.1")).split()
         ]
+        in_check = _in_check(header, specs)
     except (KeyError, ValueError) as e:
         raise usage(f"{path}: its header lacks or garbles {e}") from None
-    return Recording(name, header["title"], seconds, header.get("driver", "load") == "load", specs)
+    load = header.get("driver", "load") == "load"
+    return Recording(name, header["title"], seconds, load, in_check if brief else specs)
 
 
-def choose(names, kernel):
-    """The recordings that names (or prefixes) mean; all without a name."""
+def choose(names, kernel, brief=False):
+    """The recordings that names (or prefixes) mean, all without a name; briefly as in make check."""
     known = sorted(n for n in os.listdir(DIRECTORY) if not n.startswith((".", "_")))
     for word in names:
         if not any(name.startswith(word) for name in known):
@@ -120,7 +140,7 @@ def choose(names, kernel):
         or name in names
         or any(name.startswith(word) and word not in known for word in names)
     ]
-    return [_load(name, kernel) for name in chosen]
+    return [_load(name, kernel, brief) for name in chosen]
 
 
 def groups(recordings):
@@ -160,25 +180,29 @@ class Meant:
         for what, a, a_end, b, b_end in matcher.get_opcodes():
             if what == "equal":
                 continue
-            left = self._without(name, pair[0][a:a_end], pair[1][b:b_end])
+            place = self._place(pair[0][: a + (a < a_end)])
+            left = self._without(name, place, pair[0][a:a_end], pair[1][b:b_end])
             if any(left):
-                said.append(f"@ {self._command(pair[0][: a + (a < a_end)])}")
+                said.append(f"@ {place}")
                 said += [f"- {line}" for line in left[0]] + [f"+ {line}" for line in left[1]]
         return said
 
     @staticmethod
-    def _command(lines):
-        """The last command among them."""
-        for line in reversed(lines):
-            if line.startswith(("$ ", "--- ")):
-                return line
-        return "the beginning"
+    def _place(lines):
+        """The last title among them and the last command below it."""
+        title, command = "", ""
+        for line in lines:
+            if line.startswith("--- "):
+                title, command = line, ""
+            elif line.startswith("$ "):
+                command = line
+        return " ".join(filter(None, (title, command))) or "the beginning"
 
-    def _without(self, name, stock, ours):
+    def _without(self, name, place, stock, ours):
         """What the rows do not explain. A row of two lines takes one of each, as often as there are both."""
         left = [list(stock), list(ours)]
         for at, row in enumerate(self._rows):
-            while row.is_for(name):
+            while row.is_for(name, place):
                 taken = [self._first(row.lines[i], left[i]) for i in (0, 1)]
                 if any(row.lines[i] and taken[i] is None for i in (0, 1)):
                     break
@@ -295,7 +319,20 @@ class Recorder:
         text = output.decode(errors="replace")
         if status:
             text += f"{STOPPED}exit status {status}\n"
-        return text + "".join(f"{STOPPED}{line}\n" for line in guest.console.new_warnings())
+        said = guest.console.new_warnings() + self._complaints(guest)
+        return text + "".join(f"{STOPPED}{line}\n" for line in said)
+
+    @staticmethod
+    def _complaints(guest):
+        """What the host says that the driver must not have done, and forgets."""
+        classes = ("violation",) if guest.spec.driver == "stock" else ("violation", "promise")
+        found = [
+            f"{item['class']} {item['kind']}, {item['count']} times; first: {item['first']}"
+            for item in guest.audit()
+            if item["class"] in classes
+        ]
+        guest.host(["vmbus-do", "audit-clear"])
+        return found
 
     def _compare(self, spec, recording, pair):
         for driver, text in zip(("stock", "ours"), pair):
