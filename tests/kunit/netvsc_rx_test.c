@@ -322,6 +322,7 @@ static void rx_csum(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, skb);
 		KUNIT_EXPECT_EQ(test, (u8)skb->ip_summed, csum->good && !i ?
 				CHECKSUM_UNNECESSARY : CHECKSUM_NONE);
+		KUNIT_EXPECT_EQ(test, (u8)skb->csum_level, 0);
 		KUNIT_EXPECT_TRUE(test, datapath_filled(skb->data, LEN, 1));
 		kfree_skb(skb);
 	}

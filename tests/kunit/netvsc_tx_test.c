@@ -781,9 +781,9 @@ static void tx_vlan(struct kunit *test)
 	struct datapath *dp = datapath_new(test, 1);
 	struct datapath_frame frame;
 	struct sk_buff *skb;
-	u32 tci, in_frame;
+	u32 tci, in_frame, n = 0;
 
-	for (tci = 0; tci <= U16_MAX; tci += tci % 3 ? 101 : 1) {
+	for (tci = 0; tci <= U16_MAX; tci += tci % 3 ? 101 : 1, n++) {
 		in_frame = tci & 1;
 		skb = datapath_skb(dp, 0, SMALL, tci);
 		__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), tci);
@@ -802,6 +802,10 @@ static void tx_vlan(struct kunit *test)
 		expect_frame(dp, 0, 0, SMALL, tci);
 		datapath_complete(dp, datapath_sent(dp, 0));
 	}
+	/* the tag is none of the frame's bytes, wherever it was */
+	datapath_poll_end(dp, 0);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->done_stats.bytes),
+			n * SMALL);
 	datapath_settle(dp);
 }
 
