@@ -253,6 +253,7 @@ static void netvsc_init_netdev(struct net_device *ndev)
 {
 	ndev->netdev_ops = &netvsc_netdev_ops;
 	ndev->ethtool_ops = &netvsc_ethtool_ops;
+	ndev->stat_ops = &netvsc_stat_ops;
 	ndev->needed_headroom = NETVSC_NEEDED_HEADROOM;
 	ndev->min_mtu = NETVSC_MTU_MIN;
 	netif_carrier_off(ndev);

@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/rtnetlink.h>
 #include <linux/string.h>
+#include <net/netdev_queues.h>
 
 #include "hyperv_net.h"
 #include "netvsc_config.h"
@@ -162,6 +163,71 @@ void netvsc_get_stats64(struct net_device *ndev, struct rtnl_link_stats64 *s)
 	s->rx_errors += sum[8] + sum[9];
 	s->tx_errors += sum[10];
 }
+
+static void netvsc_get_queue_stats_rx(struct net_device *ndev, int index,
+				      struct netdev_queue_stats_rx *rx)
+{
+	const struct netvsc *nv = netdev_priv(ndev);
+	const struct netvsc_rx_stats *stats = &nv->chans[index]->rx_stats;
+	unsigned int start;
+
+	do {
+		start = u64_stats_fetch_begin(&stats->sync);
+		rx->packets = u64_stats_read(&stats->packets);
+		rx->bytes = u64_stats_read(&stats->bytes);
+		rx->alloc_fail = u64_stats_read(&stats->no_memory);
+	} while (u64_stats_fetch_retry(&stats->sync, start));
+}
+
+static void netvsc_get_queue_stats_tx(struct net_device *ndev, int index,
+				      struct netdev_queue_stats_tx *tx)
+{
+	const struct netvsc *nv = netdev_priv(ndev);
+	const struct netvsc_chan *ch = nv->chans[index];
+	unsigned int start;
+
+	do {
+		start = u64_stats_fetch_begin(&ch->done_stats.sync);
+		tx->packets = u64_stats_read(&ch->done_stats.packets);
+		tx->bytes = u64_stats_read(&ch->done_stats.bytes);
+		tx->hw_drops = u64_stats_read(&ch->done_stats.failed);
+	} while (u64_stats_fetch_retry(&ch->done_stats.sync, start));
+	do {
+		start = u64_stats_fetch_begin(&ch->tx_stats.sync);
+		tx->stop = u64_stats_read(&ch->tx_stats.stop_queue);
+		tx->wake = u64_stats_read(&ch->tx_stats.wake_queue);
+	} while (u64_stats_fetch_retry(&ch->tx_stats.sync, start));
+}
+
+/* What channels have counted that are not in use now: with it, and the queues,
+ * there is all that netvsc_get_stats64() tells, and no total goes back.
+ */
+static void netvsc_get_base_stats(struct net_device *ndev,
+				  struct netdev_queue_stats_rx *rx,
+				  struct netdev_queue_stats_tx *tx)
+{
+	const struct netvsc *nv = netdev_priv(ndev);
+
+	ASSERT_RTNL();
+
+	rx->packets = 0;
+	rx->bytes = 0;
+	rx->alloc_fail = 0;
+	tx->packets = 0;
+	tx->bytes = 0;
+	tx->hw_drops = 0;
+	tx->stop = 0;
+	tx->wake = 0;
+	netdev_stat_queue_sum(ndev,
+			      ndev->real_num_rx_queues, nv->nchans_made, rx,
+			      ndev->real_num_tx_queues, nv->nchans_made, tx);
+}
+
+const struct netdev_stat_ops netvsc_stat_ops = {
+	.get_queue_stats_rx	= netvsc_get_queue_stats_rx,
+	.get_queue_stats_tx	= netvsc_get_queue_stats_tx,
+	.get_base_stats		= netvsc_get_base_stats,
+};
 
 /* There is a session with the host, and so there are channels and buffers. */
 static bool netvsc_connected(const struct netvsc *nv)

@@ -6,7 +6,10 @@
 #include <linux/ethtool.h>
 #include <linux/netdevice.h>
 
+struct netdev_stat_ops;
+
 extern const struct ethtool_ops netvsc_ethtool_ops;
+extern const struct netdev_stat_ops netvsc_stat_ops;
 
 void netvsc_get_stats64(struct net_device *ndev, struct rtnl_link_stats64 *s);
 
