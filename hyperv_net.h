@@ -154,6 +154,8 @@ struct netvsc_config {
 /**
  * struct nvsp_session - what was agreed with the host
  * @version: NVSP version
+ * @capabilities: NDIS_CAP_* that the host was told of
+ * @ndis_minor: minor NDIS version that it was told
  * @rx_section_size: the longest receive range, in bytes
  * @rx_sections: most receive packets that the host may have outstanding
  * @tx_section_size: of the send buffer, in bytes
@@ -176,6 +178,8 @@ struct netvsc_config {
  */
 struct nvsp_session {
 	u32 version;
+	u64 capabilities;
+	u32 ndis_minor;
 	u32 rx_section_size;
 	u32 rx_sections;
 	u32 tx_section_size;

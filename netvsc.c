@@ -420,7 +420,8 @@ static int nvsp_tell_config(struct netvsc *nv)
 
 	msg.ndis_config.type = cpu_to_le32(NVSP_NDIS_CONFIG);
 	msg.ndis_config.mtu = cpu_to_le32(nv->cfg.mtu + ETH_HLEN);
-	msg.ndis_config.capabilities = cpu_to_le64(nvsp_capabilities(nv));
+	nv->sess.capabilities = nvsp_capabilities(nv);
+	msg.ndis_config.capabilities = cpu_to_le64(nv->sess.capabilities);
 	return nvsp_tell(nv, &msg);
 }
 
@@ -432,6 +433,7 @@ static int nvsp_tell_ndis_version(struct netvsc *nv)
 	if (nv->sess.version >= NVSP_VERSION_5)
 		minor = NDIS_VERSION_MINOR_30;
 
+	nv->sess.ndis_minor = minor;
 	msg.ndis_version.type = cpu_to_le32(NVSP_NDIS_VERSION);
 	msg.ndis_version.major = cpu_to_le32(NDIS_VERSION_MAJOR);
 	msg.ndis_version.minor = cpu_to_le32(minor);

@@ -5,7 +5,6 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/debugfs.h>
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
 #include <linux/module.h>
@@ -13,6 +12,7 @@
 
 #include "netvsc.h"
 #include "netvsc_config.h"
+#include "netvsc_debugfs.h"
 #include "netvsc_ethtool.h"
 #include "netvsc_tx.h"
 #include "netvsc_vmbus.h"
@@ -35,7 +35,6 @@ static int debug = -1;
 module_param(debug, int, 0444);
 MODULE_PARM_DESC(debug, "Debug level (0=none,...,16=all)");
 
-static struct dentry *netvsc_debugfs;
 static u32 netvsc_timeout_ms = NETVSC_TIMEOUT_MS;
 
 /* The packet filter for a receive mode [3.8] */
@@ -333,6 +332,7 @@ static int netvsc_probe(struct hv_device *hdev,
 	ret = netvsc_register(nv);
 	if (ret)
 		goto err;
+	netvsc_debugfs_add(nv);
 	return 0;
 
 err:
@@ -356,6 +356,7 @@ static void netvsc_remove(struct hv_device *hdev)
 	unregister_netdevice(ndev);
 	nv->registered = false;
 	rtnl_unlock();
+	netvsc_debugfs_remove(nv);
 	cancel_delayed_work_sync(&nv->event_work);
 	netvsc_free(nv);
 }
@@ -389,19 +390,17 @@ static int __init netvsc_module_init(void)
 		ring_size = NETVSC_RING_PAGES_MAX;
 		pr_info("Decreased ring_size to %u (max possible)\n", ring_size);
 	}
-	netvsc_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
-	debugfs_create_u32("timeout_ms", 0644, netvsc_debugfs,
-			   &netvsc_timeout_ms);
+	netvsc_debugfs_init(&netvsc_timeout_ms);
 	ret = vmbus_driver_register(&netvsc_driver);
 	if (ret)
-		debugfs_remove(netvsc_debugfs);
+		netvsc_debugfs_exit();
 	return ret;
 }
 
 static void __exit netvsc_module_exit(void)
 {
 	vmbus_driver_unregister(&netvsc_driver);
-	debugfs_remove(netvsc_debugfs);
+	netvsc_debugfs_exit();
 }
 
 MODULE_LICENSE("GPL");
