@@ -923,6 +923,25 @@ static bool rndis_receive_keepalive(struct netvsc *nv, const void *msg, u32 len)
 	return true;
 }
 
+/* msglvl rx_status: what a control message says, each word read once */
+static void rndis_dump(const struct netvsc *nv, u32 type, const void *msg, u32 len)
+{
+	const struct rndis_hdr *hdr = msg;
+	__le32 word[2] = {};	/* id and status, but of INDICATE its status first */
+	u32 bytes;
+
+	/* the host may have written to it since it was checked */
+	bytes = clamp_t(u32, get_unaligned_le32(&hdr->len), sizeof(*hdr), len);
+	memcpy(word, hdr + 1, min(bytes - sizeof(*hdr), sizeof(word)));
+	if (type == RNDIS_INDICATE)
+		netdev_dbg(nv->ndev, "RNDIS type %#x, length %u, status %#x\n",
+			   type, bytes, le32_to_cpu(word[0]));
+	else
+		netdev_dbg(nv->ndev, "RNDIS type %#x, length %u, id %u, status %#x\n",
+			   type, bytes, le32_to_cpu(word[0]),
+			   le32_to_cpu(word[1]));
+}
+
 /**
  * rndis_filter_receive() - take a control message of the host
  * @ch: the channel that it came on; only the primary has any
@@ -938,6 +957,8 @@ bool rndis_filter_receive(struct netvsc_chan *ch, const void *msg, u32 len)
 
 	if (ch->index || rndis_msg_type(msg, len, &type))
 		return false;
+	if (unlikely(netif_msg_rx_status(ch->nv)))
+		rndis_dump(ch->nv, type, msg, len);
 	if (type == RNDIS_INDICATE)
 		return rndis_receive_event(ch->nv, msg, len);
 	if (type == RNDIS_KEEPALIVE)
