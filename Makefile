@@ -17,6 +17,8 @@ hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/nvsp_test.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/rndis_test.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/config_test.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/interface_test.o
+hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/debugfs_test.o
+hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/ethtool_test.o
 
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += \
 	tests/kunit/datapath.o tests/kunit/netvsc_tx_test.o tests/kunit/netvsc_rx_test.o
