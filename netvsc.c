@@ -536,12 +536,13 @@ static int nvsp_check_rx_sections(const struct netvsc *nv,
 		netdev_err(nv->ndev, "invalid recv_section layout\n");
 		return -EINVAL;
 	}
-	if (size < NVSP_SECTION_MIN || size > bytes ||
-	    !count || count > NETVSC_RX_SECTIONS_MAX ||
+	if (size < NVSP_SECTION_MIN || size > bytes) {
+		netdev_err(nv->ndev, "invalid recv_section_size %u\n", size);
+		return -EINVAL;
+	}
+	if (!count || count > NETVSC_RX_SECTIONS_MAX ||
 	    (u64)size * count > bytes) {
-		netdev_err(nv->ndev,
-			   "invalid recv_section_size %u, count %u\n",
-			   size, count);
+		netdev_err(nv->ndev, "invalid recv_section count %u\n", count);
 		return -EINVAL;
 	}
 	return 0;

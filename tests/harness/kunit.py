@@ -20,7 +20,7 @@ import driver
 import emulator
 import packages
 import sandbox
-from common import GUEST, ROOT, TESTS, note, usage
+from common import GUEST, ROOT, TESTS, Stop, note, usage
 from console import WARNING
 from progress import Progress
 
@@ -76,7 +76,11 @@ def _build(kernel_dir, names, temp):
     mark = f"{kernel_dir}/unfinished"
     _distrust_unfinished(f"{source}/{debugkernel.OBJECTS}", mark)
     _put_sources(names, f"{source}/{debugkernel.LOCATION}")
-    debugkernel.compile_kernel(source, debugkernel.CONFIG)
+    try:
+        debugkernel.compile_kernel(source, debugkernel.CONFIG)
+    except Stop:  # of a mistake in the sources: make has cleaned up after itself
+        os.unlink(mark)
+        raise
     os.unlink(mark)
     shutil.copy(debugkernel.image(source), f"{temp}/bzImage")
 
