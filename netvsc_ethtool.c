@@ -229,21 +229,13 @@ const struct netdev_stat_ops netvsc_stat_ops = {
 	.get_base_stats		= netvsc_get_base_stats,
 };
 
-/* There is a session with the host, and so there are channels and buffers. */
-static bool netvsc_connected(const struct netvsc *nv)
-{
-	ASSERT_RTNL();
-
-	return nv->state == NETVSC_CONNECTED || nv->state == NETVSC_RUNNING;
-}
-
 static int netvsc_get_sset_count(struct net_device *ndev, int set)
 {
 	struct netvsc *nv = netdev_priv(ndev);
 
 	ASSERT_RTNL();
 
-	if (!netvsc_connected(nv))
+	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
 	if (set != ETH_SS_STATS)
 		return -EOPNOTSUPP;
@@ -270,7 +262,7 @@ static void netvsc_get_strings(struct net_device *ndev, u32 set, u8 *data)
 
 	ASSERT_RTNL();
 
-	if (!netvsc_connected(nv) || set != ETH_SS_STATS)
+	if (!netvsc_has_session(nv->state) || set != ETH_SS_STATS)
 		return;
 
 	netvsc_put_names(&data, netvsc_device_stats,
@@ -324,7 +316,7 @@ static void netvsc_get_ethtool_stats(struct net_device *ndev,
 	ASSERT_RTNL();
 
 	memset(data, 0, stats->n_stats * sizeof(*data));
-	if (!netvsc_connected(nv))
+	if (!netvsc_has_session(nv->state))
 		return;
 
 	for (i = 0; i < nv->nchans_made; i++)
@@ -420,7 +412,7 @@ static void netvsc_get_channels(struct net_device *ndev,
 
 	ASSERT_RTNL();
 
-	if (!netvsc_connected(nv))
+	if (!netvsc_has_session(nv->state))
 		return;
 	channels->max_combined = netvsc_max_channels(nv);
 	channels->combined_count = nv->nchans;
@@ -436,7 +428,7 @@ static int netvsc_set_channels(struct net_device *ndev,
 
 	ASSERT_RTNL();
 
-	if (!netvsc_connected(nv))
+	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
 	if (nv->sess.version < NVSP_VERSION_5)
 		return -EINVAL;
@@ -476,7 +468,7 @@ static void netvsc_get_ringparam(struct net_device *ndev,
 
 	ASSERT_RTNL();
 
-	if (!netvsc_connected(nv))
+	if (!netvsc_has_session(nv->state))
 		return;
 	ring->rx_max_pending = netvsc_rx_bytes_max(nv) / netvsc_rx_section(nv);
 	ring->rx_pending = nv->sess.rx_sections;
@@ -507,7 +499,7 @@ static int netvsc_set_ringparam(struct net_device *ndev,
 
 	ASSERT_RTNL();
 
-	if (!netvsc_connected(nv))
+	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
 
 	want.rx_bytes = netvsc_section_bytes(ring->rx_pending,
@@ -538,7 +530,7 @@ static u32 netvsc_get_rxfh_indir_size(struct net_device *ndev)
 
 	ASSERT_RTNL();
 
-	return netvsc_connected(nv) ? nv->sess.rss_entries : 0;
+	return netvsc_has_session(nv->state) ? nv->sess.rss_entries : 0;
 }
 
 static int netvsc_get_rxfh(struct net_device *ndev,
@@ -549,7 +541,7 @@ static int netvsc_get_rxfh(struct net_device *ndev,
 
 	ASSERT_RTNL();
 
-	if (!netvsc_connected(nv))
+	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
 
 	rxfh->hfunc = ETH_RSS_HASH_TOP;
@@ -587,7 +579,7 @@ static int netvsc_set_rxfh(struct net_device *ndev,
 
 	ASSERT_RTNL();
 
-	if (!netvsc_connected(nv))
+	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
 	if (rxfh->hfunc != ETH_RSS_HASH_NO_CHANGE &&
 	    rxfh->hfunc != ETH_RSS_HASH_TOP)
@@ -655,7 +647,7 @@ static int netvsc_get_rxnfc(struct net_device *ndev, struct ethtool_rxnfc *info,
 
 	ASSERT_RTNL();
 
-	if (!netvsc_connected(nv))
+	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
 
 	switch (info->cmd) {
