@@ -89,6 +89,21 @@ unsigned long nvsp_limit_wait(struct netvsc *nv)
 	return whole;
 }
 
+/**
+ * nvsp_set_short_deadline() - start the time for taking something back
+ * @nv: the device
+ *
+ * A quarter of an operation's: for what is undone because the host's answer was
+ * late, and may be in force all the same.
+ *
+ * Context: the configuration path.
+ */
+void nvsp_set_short_deadline(struct netvsc *nv)
+{
+	nvsp_set_deadline(nv);
+	nvsp_limit_wait(nv);
+}
+
 /* Jiffies to wait before the next look, or why there is nothing to wait for */
 static long nvsp_slice(const struct netvsc *nv)
 {

@@ -6,6 +6,7 @@
 #include "hyperv_net.h"
 
 void nvsp_set_deadline(struct netvsc *nv);
+void nvsp_set_short_deadline(struct netvsc *nv);
 unsigned long nvsp_limit_wait(struct netvsc *nv);
 int nvsp_wait(struct netvsc *nv, struct completion *done);
 

@@ -732,8 +732,7 @@ static int netvsc_resume(struct netvsc *nv)
 	if (ret) {
 		netdev_err(nv->ndev, "unable to open device (ret %d).\n", ret);
 		/* it may be in force all the same, as the answer was late */
-		nvsp_set_deadline(nv);
-		nvsp_limit_wait(nv);
+		nvsp_set_short_deadline(nv);
 		rndis_filter_set_filter(nv, 0);
 		netvsc_set_state(nv, NETVSC_CONNECTED);
 		return ret;

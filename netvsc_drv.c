@@ -82,7 +82,7 @@ static int netvsc_change_mtu(struct net_device *ndev, int mtu)
 	struct netvsc_config want = nv->cfg;
 	int ret;
 
-	if (nv->state == NETVSC_DOWN || nv->state == NETVSC_DEAD)
+	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
 	want.mtu = mtu;
 	ret = netvsc_reconfigure(nv, &want, nv->state, NULL);
@@ -100,7 +100,7 @@ static int netvsc_set_mac(struct net_device *ndev, void *addr)
 	ret = eth_prepare_mac_addr_change(ndev, addr);
 	if (ret)
 		return ret;
-	if (nv->state != NETVSC_CONNECTED && nv->state != NETVSC_RUNNING)
+	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
 	nvsp_set_deadline(nv);
 	ret = rndis_filter_set_mac(nv, sa->sa_data);
@@ -108,8 +108,7 @@ static int netvsc_set_mac(struct net_device *ndev, void *addr)
 		eth_commit_mac_addr_change(ndev, addr);
 	} else if (ret != -ENODEV) {
 		/* an answer that is late may say that it is in force */
-		nvsp_set_deadline(nv);
-		nvsp_limit_wait(nv);
+		nvsp_set_short_deadline(nv);
 		rndis_filter_set_mac(nv, ndev->dev_addr);
 	}
 	return ret;
@@ -122,7 +121,7 @@ static int netvsc_set_features(struct net_device *ndev,
 	struct netvsc_config want = nv->cfg;
 
 	want.features = features;
-	if (nv->state == NETVSC_DOWN || nv->state == NETVSC_DEAD)
+	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
 	return netvsc_reconfigure(nv, &want, nv->state, NULL);
 }
