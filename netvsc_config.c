@@ -589,8 +589,6 @@ static void netvsc_update_features(struct netvsc *nv)
 	ndev->features |= nv->cfg.features & hw;
 	nv->cfg.features = ndev->features;
 	netif_set_tso_max_size(ndev, tso_max);
-	if (nv->registered)
-		netdev_features_change(ndev);
 }
 
 /**
@@ -871,6 +869,9 @@ int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 	if (ret)
 		netvsc_go_back(nv, plan);
 	netvsc_release(nv, plan);
+	/* devices above may want another change at once, which uses the plan, too */
+	if (nv->registered && (plan->steps & NETVSC_STEP_CONNECT))
+		netdev_features_change(nv->ndev);
 	return ret;
 }
 
