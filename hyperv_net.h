@@ -40,7 +40,8 @@
 #define NETVSC_RSS_TABLE_MAX	256
 #define NETVSC_RSS_TABLE_DEFAULT 128
 #define NETVSC_SEND_TABLE	16	/* entries of nv->tx_table */
-#define NETVSC_MAX_PACKET	4624	/* bytes of a ring packet: 562 ranges */
+#define NETVSC_RX_RANGES_MAX	562	/* of a transfer page packet */
+#define NETVSC_MAX_PACKET	4624	/* bytes of a ring packet: so many ranges */
 
 #define NETVSC_RING_PAGES	128	/* of 4096 bytes, a ring and direction */
 #define NETVSC_RING_PAGES_MIN	64
@@ -399,6 +400,21 @@ struct netvsc_ack {
 #define NETVSC_ACKS_MIN		256	/* a power of two */
 
 /**
+ * struct netvsc_rsc - a coalesced frame of which not all fragments have come
+ * @skb: what has come; NULL: the frame is lost, for want of memory or as none may
+ *	be passed up
+ * @count: fragments that have come; 0: there is no such frame
+ * @first: bytes of the first
+ * @csum: RNDIS_RX_CSUM_* that came with the first
+ */
+struct netvsc_rsc {
+	struct sk_buff *skb;
+	u32 count;
+	u32 first;
+	u32 csum;
+};
+
+/**
  * struct netvsc_rx - a channel's receive side
  * @napi: its NAPI instance
  * @enabled: NAPI is; RTNL
@@ -406,6 +422,7 @@ struct netvsc_ack {
  * @pkt: bus's private copy of the packet that the last poll did not finish
  * @next_range: of it
  * @pkt_status: so far
+ * @rsc: coalesced frame of @pkt
  * @acks: ring of acknowledgments to send
  * @ack_size: its entries, a power of two
  * @ack_head: entries ever put in
@@ -425,6 +442,7 @@ struct netvsc_rx {
 	struct vmpacket_descriptor *pkt;
 	u32 next_range;
 	u32 pkt_status;
+	struct netvsc_rsc rsc;
 	struct netvsc_ack *acks;
 	u32 ack_size;
 	u32 ack_head;

@@ -33,6 +33,8 @@
 	 SKB_DATA_ALIGN(sizeof(struct skb_shared_info)))
 /* A frame of the largest MTU, and a tag that a host may leave in it */
 #define NETVSC_FRAME_MAX	(NETVSC_MTU_MAX + VLAN_ETH_HLEN)
+/* And of the longest packet that IP has, which is what segments coalesce into */
+#define NETVSC_RSC_MAX		(65535 + ETH_HLEN)
 /* Completions that a poll takes where no frame may be passed up */
 #define NETVSC_NETPOLL_BUDGET	64
 /* Polls in a row that may find nothing where the ring says that it is not empty */
@@ -144,11 +146,10 @@ static void netvsc_rx_ack(struct netvsc_chan *ch,
 		netvsc_rx_ack_flush(ch);
 }
 
-/* A frame and room for its skb in one piece of memory */
-static struct sk_buff *netvsc_rx_linear(struct netvsc_chan *ch,
-					const void *data, u32 len)
+/* A frame and room for its skb in one piece of memory of at least @size bytes */
+static __always_inline struct sk_buff *
+netvsc_rx_linear(struct netvsc_chan *ch, const void *data, u32 len, u32 size)
 {
-	u32 size = SKB_HEAD_ALIGN(NETVSC_HEADROOM + len);
 	struct sk_buff *skb;
 	void *va;
 
@@ -167,29 +168,40 @@ static struct sk_buff *netvsc_rx_linear(struct netvsc_chan *ch,
 	return skb;
 }
 
+/* A fragment in a piece of memory of at least @size bytes */
+static bool netvsc_rx_add_frag(struct netvsc_chan *ch, struct sk_buff *skb,
+			       const void *data, u32 len, u32 size)
+{
+	struct page *page;
+	u32 offset;
+
+	page = page_pool_dev_alloc(ch->rx.pool, &offset, &size);
+	if (unlikely(!page))
+		return false;
+	memcpy(page_address(page) + offset, data, len);
+	skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, offset, len, size);
+	return true;
+}
+
 /* A frame longer than a page: the rest of it in fragments */
 static struct sk_buff *netvsc_rx_build(struct netvsc_chan *ch, const void *data,
 				       u32 len)
 {
 	u32 head = min_t(u32, len, NETVSC_LINEAR_MAX);
 	struct sk_buff *skb;
-	u32 offset, piece, size;
-	struct page *page;
+	u32 piece;
 
-	skb = netvsc_rx_linear(ch, data, head);
+	skb = netvsc_rx_linear(ch, data, head,
+			       SKB_HEAD_ALIGN(NETVSC_HEADROOM + head));
 	if (likely(head == len) || !skb)
 		return skb;
 	for (; head < len; head += piece) {
 		piece = min_t(u32, len - head, PAGE_SIZE);
-		size = SKB_DATA_ALIGN(piece);
-		page = page_pool_dev_alloc(ch->rx.pool, &offset, &size);
-		if (!page) {
+		if (!netvsc_rx_add_frag(ch, skb, data + head, piece,
+					SKB_DATA_ALIGN(piece))) {
 			kfree_skb(skb);
 			return NULL;
 		}
-		memcpy(page_address(page) + offset, data + head, piece);
-		skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, offset,
-				piece, size);
 	}
 	return skb;
 }
@@ -252,7 +264,7 @@ static bool netvsc_rx_tcp_csum(struct sk_buff *skb)
 	return skb_partial_csum_set(skb, head, offsetof(struct tcphdr, check));
 }
 
-static void netvsc_rx_csum(struct sk_buff *skb, u32 csum)
+static __always_inline void netvsc_rx_csum(struct sk_buff *skb, u32 csum)
 {
 	const u32 tcp = RNDIS_RX_CSUM_TCP_GOOD | RNDIS_RX_CSUM_TCP_INVALID;
 
@@ -285,21 +297,12 @@ VISIBLE_IF_KUNIT void netvsc_rx_deliver(struct netvsc_chan *ch,
 	napi_gro_receive(&ch->rx.napi, skb);
 }
 
-/* Make an skb of a frame and pass it up */
-static void netvsc_rx_skb(struct netvsc_chan *ch, const void *data,
-			  const struct rndis_rx_desc *desc)
+/* What a frame is, and what the host says of it but its checksums */
+static __always_inline void
+netvsc_rx_describe(struct netvsc_chan *ch, struct sk_buff *skb,
+		   const struct rndis_rx_desc *desc)
 {
-	u32 len = desc->data_len;
-	struct sk_buff *skb;
-
-	skb = netvsc_rx_build(ch, data, len);
-	if (unlikely(!skb)) {
-		netvsc_rx_count(ch, &ch->rx_stats.no_memory);
-		return;
-	}
 	skb->protocol = eth_type_trans(skb, ch->nv->ndev);
-	if (desc->infos & RNDIS_INFO_CSUM)
-		netvsc_rx_csum(skb, desc->csum);
 	if (desc->infos & RNDIS_INFO_HASH)
 		netvsc_rx_hash(skb, desc);
 	if (desc->infos & RNDIS_INFO_VLAN)
@@ -307,10 +310,14 @@ static void netvsc_rx_skb(struct netvsc_chan *ch, const void *data,
 	/* not one that only the host uses: see netvsc_grow() */
 	if (likely(ch->index < READ_ONCE(ch->nv->nchans)))
 		skb_record_rx_queue(skb, ch->index);
+}
 
+static __always_inline void
+netvsc_rx_pass(struct netvsc_chan *ch, struct sk_buff *skb)
+{
 	u64_stats_update_begin(&ch->rx_stats.sync);
 	u64_stats_inc(&ch->rx_stats.packets);
-	u64_stats_add(&ch->rx_stats.bytes, len);
+	u64_stats_add(&ch->rx_stats.bytes, skb->len + ETH_HLEN);
 	if (skb->pkt_type == PACKET_MULTICAST ||
 	    skb->pkt_type == PACKET_BROADCAST)
 		u64_stats_inc(&ch->rx_stats.multicast);
@@ -319,10 +326,230 @@ static void netvsc_rx_skb(struct netvsc_chan *ch, const void *data,
 	netvsc_rx_deliver(ch, skb);
 }
 
+/* Make an skb of a frame and pass it up */
+static void netvsc_rx_skb(struct netvsc_chan *ch, const void *data,
+			  const struct rndis_rx_desc *desc)
+{
+	struct sk_buff *skb;
+
+	skb = netvsc_rx_build(ch, data, desc->data_len);
+	if (unlikely(!skb)) {
+		netvsc_rx_count(ch, &ch->rx_stats.no_memory);
+		return;
+	}
+	netvsc_rx_describe(ch, skb, desc);
+	if (desc->infos & RNDIS_INFO_CSUM)
+		netvsc_rx_csum(skb, desc->csum);
+	netvsc_rx_pass(ch, skb);
+}
+
+static bool netvsc_rx_may_pass(const struct netvsc_chan *ch)
+{
+	return READ_ONCE(ch->nv->state) == NETVSC_RUNNING && !ch->rx.netpoll;
+}
+
+/* There is no coalesced frame any more */
+static void netvsc_rsc_end(struct netvsc_rsc *rsc)
+{
+	dev_kfree_skb_any(rsc->skb);
+	rsc->skb = NULL;
+	rsc->count = 0;
+}
+
+/* A coalesced frame stays without its last fragment [3.5] */
+static void netvsc_rsc_break(struct netvsc_chan *ch)
+{
+	netvsc_rx_refuse(ch, 0, "Coalesced frame without its end, %u fragments",
+			 ch->rx.rsc.count);
+	ch->rx.pkt_status = NVSP_STATUS_FAILURE;
+	netvsc_rsc_end(&ch->rx.rsc);
+}
+
+/* Its fragments to come make no sense by themselves: they are lost with it */
+static void netvsc_rsc_lose(struct netvsc_chan *ch, u64_stats_t *counter)
+{
+	dev_kfree_skb_any(ch->rx.rsc.skb);
+	ch->rx.rsc.skb = NULL;
+	netvsc_rx_count(ch, counter);
+}
+
+/* Into what room the last piece of its memory has, then into whole pages */
+static bool netvsc_rsc_append(struct netvsc_chan *ch, struct sk_buff *skb,
+			      const void *data, u32 len)
+{
+	u32 frags = skb_shinfo(skb)->nr_frags, done, piece, room;
+	skb_frag_t *frag;
+
+	/* so many pages there are always fragments for */
+	BUILD_BUG_ON(DIV_ROUND_UP(NETVSC_RSC_MAX - NETVSC_LINEAR_MAX,
+				  PAGE_SIZE) > MAX_SKB_FRAGS);
+	if (!frags) {
+		done = min_t(u32, len, skb_tailroom(skb));
+		skb_put_data(skb, data, done);
+	} else {
+		frag = &skb_shinfo(skb)->frags[frags - 1];
+		room = PAGE_SIZE - skb_frag_off(frag) - skb_frag_size(frag);
+		done = min(len, room);
+		memcpy(skb_frag_address(frag) + skb_frag_size(frag), data, done);
+		skb_frag_size_add(frag, done);
+		skb->data_len += done;
+		skb->len += done;
+	}
+	for (; done < len; done += piece) {
+		piece = min_t(u32, len - done, PAGE_SIZE);
+		if (!netvsc_rx_add_frag(ch, skb, data + done, piece, PAGE_SIZE))
+			return false;
+	}
+	return true;
+}
+
+/* The first fragment: has the headers, and what the host says of all [3.5] */
+static bool netvsc_rsc_begin(struct netvsc_chan *ch, const void *data,
+			     const struct rndis_rx_desc *desc)
+{
+	u32 head = min_t(u32, desc->data_len, NETVSC_LINEAR_MAX);
+	struct netvsc_rsc *rsc = &ch->rx.rsc;
+
+	rsc->first = desc->data_len;
+	rsc->csum = desc->infos & RNDIS_INFO_CSUM ? desc->csum : 0;
+	rsc->skb = netvsc_rx_linear(ch, data, head, PAGE_SIZE);
+	if (unlikely(!rsc->skb))
+		return false;
+	netvsc_rx_describe(ch, rsc->skb, desc);
+	return head == desc->data_len ||
+	       netvsc_rsc_append(ch, rsc->skb, data + head,
+				 desc->data_len - head);
+}
+
+/* Bytes of an IP packet by its own word; skb_headlen() has its header */
+static u32 netvsc_rx_ip_len(const struct sk_buff *skb)
+{
+	const struct ipv6hdr *ip6 = (const void *)skb->data;
+	const struct iphdr *ip = (const void *)skb->data;
+
+	if (skb->protocol == htons(ETH_P_IP))
+		return ntohs(ip->tot_len);
+	return sizeof(*ip6) + ntohs(ip6->payload_len);
+}
+
+/*
+ * netvsc_rsc_gso() - make a coalesced frame what GRO would have made of it
+ *
+ * So that it can be sent on, and TCP sees how long segments are. The host does not
+ * say that: with a segment in each fragment, as hosts do, it is the first one's.
+ */
+static void netvsc_rsc_gso(struct sk_buff *skb, const struct netvsc_rsc *rsc)
+{
+	struct skb_shared_info *info = skb_shinfo(skb);
+	const struct tcphdr *tcp = tcp_hdr(skb);
+	u32 head = skb_transport_offset(skb) + tcp->doff * 4;
+	u32 mtu = READ_ONCE(skb->dev->mtu);
+	u32 payload, size;
+
+	if (tcp->doff < sizeof(*tcp) / 4 || head > skb_headlen(skb) ||
+	    head >= mtu || netvsc_rx_ip_len(skb) != skb->len)
+		return;
+	payload = skb->len - head;
+	size = rsc->first > ETH_HLEN + head ? rsc->first - ETH_HLEN - head : 0;
+	/* or each fragment has one, and the headers are by themselves */
+	size = max(size, DIV_ROUND_UP(payload, rsc->count - !size));
+	size = min(size, mtu - head);
+	if (payload <= size)
+		return;
+	info->gso_size = size;
+	info->gso_segs = DIV_ROUND_UP(payload, size);
+	info->gso_type = skb->protocol == htons(ETH_P_IP) ? SKB_GSO_TCPV4 :
+							    SKB_GSO_TCPV6;
+	if (tcp->cwr)
+		info->gso_type |= SKB_GSO_TCP_ECN;
+}
+
+/* The sum of a TCP header is that of its own segment, if any: whether RXCSUM is on
+ * or not, nobody could check the whole by it
+ */
+static void netvsc_rsc_finish(struct netvsc_chan *ch)
+{
+	struct netvsc_rsc *rsc = &ch->rx.rsc;
+	struct sk_buff *skb = rsc->skb;
+
+	if (likely(skb)) {
+		netvsc_rx_csum(skb, rsc->csum);
+		if ((rsc->csum & RNDIS_RX_CSUM_TCP_GOOD) &&
+		    netvsc_rx_tcp_csum(skb))
+			netvsc_rsc_gso(skb, rsc);
+		netvsc_rx_pass(ch, skb);
+	}
+	rsc->skb = NULL;
+	rsc->count = 0;
+}
+
+/* May the frame be so long? One that is lost has no length. */
+static bool netvsc_rsc_fits(const struct netvsc_rsc *rsc, u32 len)
+{
+	if (!rsc->count)
+		return len >= ETH_HLEN && len <= NETVSC_RSC_MAX;
+	return !rsc->skb || len <= NETVSC_RSC_MAX - ETH_HLEN - rsc->skb->len;
+}
+
+static void netvsc_rsc_take(struct netvsc_chan *ch, const void *data,
+			    const struct rndis_rx_desc *desc)
+{
+	struct netvsc_rsc *rsc = &ch->rx.rsc;
+	bool taken;
+
+	if (unlikely(!netvsc_rx_may_pass(ch))) {
+		netvsc_rsc_lose(ch, &ch->rx_stats.early);
+		return;
+	}
+	if (rsc->count == 1)
+		taken = netvsc_rsc_begin(ch, data, desc);
+	else
+		taken = netvsc_rsc_append(ch, rsc->skb, data, desc->data_len);
+	if (unlikely(!taken))
+		netvsc_rsc_lose(ch, &ch->rx_stats.no_memory);
+}
+
+/*
+ * netvsc_rsc_fragment() - a PACKET message that is a fragment of a frame [3.5]
+ *
+ * Not inline, so that it costs other frames nothing. Return: false: refused.
+ */
+static noinline bool netvsc_rsc_fragment(struct netvsc_chan *ch,
+					 const void *data,
+					 const struct rndis_rx_desc *desc)
+{
+	bool first = desc->packet_id & RNDIS_PACKET_ID_FIRST;
+	struct netvsc_rsc *rsc = &ch->rx.rsc;
+
+	if (first && rsc->count)
+		netvsc_rsc_break(ch);
+	if (!first && !rsc->count)
+		return netvsc_rx_refuse(ch, 0, "Coalesced frame without its beginning, flags %#x",
+					desc->packet_id);
+	if (!netvsc_rsc_fits(rsc, desc->data_len)) {
+		netvsc_rsc_end(rsc);
+		netvsc_rx_count(ch, &ch->rx_stats.length_errors);
+		return false;
+	}
+	rsc->count++;
+	if (first || rsc->skb)
+		netvsc_rsc_take(ch, data, desc);
+	if (desc->packet_id & RNDIS_PACKET_ID_LAST)
+		netvsc_rsc_finish(ch);
+	return true;
+}
+
+static bool netvsc_rx_is_fragment(const struct rndis_rx_desc *desc)
+{
+	const u32 whole = RNDIS_PACKET_ID_FIRST | RNDIS_PACKET_ID_LAST;
+
+	return (desc->packet_id & RNDIS_PACKET_ID_FRAGMENT) &&
+	       (desc->packet_id & whole) != whole;
+}
+
 /* A PACKET message; false: refused */
 static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
 {
-	const u32 whole = RNDIS_PACKET_ID_FIRST | RNDIS_PACKET_ID_LAST;
 	struct rndis_rx_desc desc;
 	int err;
 
@@ -331,22 +558,20 @@ static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
 		return netvsc_rx_refuse(ch, 0, err == -EBADMSG ?
 					"Invalid ppi (packet length %u)" :
 					"Invalid rndis packet (length %u)", len);
+	if (unlikely(desc.infos & RNDIS_INFO_PACKET_ID) &&
+	    netvsc_rx_is_fragment(&desc))
+		return netvsc_rsc_fragment(ch, msg + desc.data_offset, &desc);
+	if (unlikely(ch->rx.rsc.count))
+		netvsc_rsc_break(ch);
 	if (unlikely(desc.data_len < ETH_HLEN ||
 		     desc.data_len > NETVSC_FRAME_MAX)) {
 		netvsc_rx_count(ch, &ch->rx_stats.length_errors);
 		return false;
 	}
-	if (unlikely((desc.infos & RNDIS_INFO_PACKET_ID) &&
-		     (desc.packet_id & RNDIS_PACKET_ID_FRAGMENT) &&
-		     (desc.packet_id & whole) != whole))
-		return netvsc_rx_refuse(ch, 0, "Part of a frame, flags %u",
-					desc.packet_id);
-	if (unlikely(READ_ONCE(ch->nv->state) != NETVSC_RUNNING ||
-		     ch->rx.netpoll)) {
+	if (likely(netvsc_rx_may_pass(ch)))
+		netvsc_rx_skb(ch, msg + desc.data_offset, &desc);
+	else
 		netvsc_rx_count(ch, &ch->rx_stats.early);
-		return true;
-	}
-	netvsc_rx_skb(ch, msg + desc.data_offset, &desc);
 	return true;
 }
 
@@ -425,6 +650,8 @@ static bool netvsc_rx_range(struct netvsc_chan *ch,
 		netvsc_rx_trace(ch, msg, len, type);
 	if (likely(type == RNDIS_PACKET))
 		return netvsc_rx_frame(ch, msg, len);
+	if (ch->rx.rsc.count)
+		netvsc_rsc_break(ch);
 	return netvsc_rx_control(ch, msg, len, type);
 }
 
@@ -447,7 +674,7 @@ static bool netvsc_rx_xfer_ok(struct netvsc_chan *ch,
 		return netvsc_rx_refuse(ch, NETIF_MSG_RX_ERR,
 					"Invalid xfer page set id - expecting %x got %x",
 					NVSP_RECV_BUF_ID, xfer->xfer_pageset_id);
-	if (!xfer->range_cnt ||
+	if (!xfer->range_cnt || xfer->range_cnt > NETVSC_RX_RANGES_MAX ||
 	    xfer->range_cnt > (head - sizeof(*xfer)) / sizeof(xfer->ranges[0]))
 		return netvsc_rx_refuse(ch, NETIF_MSG_RX_ERR,
 					"Range count is not valid: %u",
@@ -482,9 +709,14 @@ static bool netvsc_rx_xfer(struct netvsc_chan *ch,
 			return false;
 		}
 		(*work)++;
-		if (unlikely(!netvsc_rx_range(ch, &xfer->ranges[i])))
+		if (unlikely(!netvsc_rx_range(ch, &xfer->ranges[i]))) {
 			rx->pkt_status = NVSP_STATUS_FAILURE;
+			if (rx->rsc.count)
+				netvsc_rsc_break(ch);
+		}
 	}
+	if (unlikely(rx->rsc.count))
+		netvsc_rsc_break(ch);
 	rx->next_range = 0;
 	netvsc_rx_ack(ch, pkt, rx->pkt_status);
 	return true;
@@ -756,6 +988,7 @@ void netvsc_rx_disable(struct netvsc_chan *ch)
 	if (!ch->rx.enabled)
 		return;
 	napi_disable(&ch->rx.napi);
+	netvsc_rsc_end(&ch->rx.rsc);
 	ch->rx.enabled = false;
 }
 

@@ -5,6 +5,8 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
+#include <linux/prandom.h>
+#include <net/gso.h>
 #include <net/ip6_checksum.h>
 #include <net/page_pool/helpers.h>
 
@@ -532,23 +534,772 @@ static void rx_vlan(struct kunit *test)
 	kfree_skb(skb);
 }
 
-/* Parts of a coalesced frame are refused, a whole one is a frame */
-static void rx_parts(struct kunit *test)
+/* Coalesced frames */
+
+/* What a range of a transfer page packet has */
+enum kind {
+	BEGIN,		/* the first fragment */
+	MORE,
+	END,
+	BOTH,		/* the first and the last in one: a frame of its own */
+	PLAIN,		/* flags without the one that says fragment */
+	FRAME,		/* no info */
+	NO_RANGE,	/* outside of the buffer */
+	NO_MESSAGE,	/* shorter than it says */
+	EVENT,		/* a control message */
+	KINDS,
+};
+
+static const u32 kind_flags[] = {
+	[BEGIN] = 3, [MORE] = 1, [END] = 5, [BOTH] = 7, [PLAIN] = 6,
+};
+
+#define ITEMS		600
+
+/* What is on its way, and what must come of it: a model of 3.5 */
+struct rsc {
+	struct datapath *dp;
+	struct xfer *xfer;
+	u64 id;
+	u32 offset;		/* where the next message goes */
+	u32 serial;
+	u32 open, total, start;	/* fragments, bytes, first of @lens */
+	u32 packet;		/* ranges in the packet so far */
+	bool failed;
+	u32 refused, too_long;
+	u32 lens[ITEMS], seeds[ITEMS], nlens;
+	struct {
+		u32 start, count;
+	} frames[ITEMS];
+	u32 nframes;
+	u32 statuses[ITEMS], npackets;
+};
+
+static struct rsc *rsc_new(struct datapath *dp)
+{
+	struct rsc *rsc = kunit_kzalloc(dp->test, sizeof(*rsc), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(dp->test, rsc);
+	rsc->dp = dp;
+	rsc->id = ID;
+	rsc->xfer = xfer_new(dp);
+	return rsc;
+}
+
+static void rsc_broken(struct rsc *rsc)
+{
+	if (!rsc->open)
+		return;
+	rsc->open = 0;
+	rsc->refused++;
+	rsc->failed = true;
+}
+
+static void rsc_refused(struct rsc *rsc)
+{
+	rsc->refused++;
+	rsc->failed = true;
+}
+
+static void rsc_part(struct rsc *rsc, u32 len)
+{
+	rsc->lens[rsc->nlens] = len;
+	rsc->seeds[rsc->nlens++] = rsc->serial;
+	rsc->total += len;
+	rsc->open++;
+}
+
+static void rsc_whole(struct rsc *rsc)
+{
+	rsc->frames[rsc->nframes].start = rsc->start;
+	rsc->frames[rsc->nframes++].count = rsc->open;
+	rsc->open = 0;
+}
+
+static void rsc_model(struct rsc *rsc, enum kind kind, u32 len)
+{
+	if (kind != MORE && kind != END)
+		rsc_broken(rsc);
+	if (kind == NO_RANGE || kind == NO_MESSAGE ||
+	    ((kind == MORE || kind == END) && !rsc->open)) {
+		rsc_refused(rsc);
+		return;
+	}
+	if (kind == EVENT)
+		return;
+	if (!rsc->open) {
+		rsc->start = rsc->nlens;
+		rsc->total = 0;
+	}
+	if (rsc->total + len > 65535 + ETH_HLEN ||
+	    (!rsc->open && len < ETH_HLEN)) {
+		rsc->too_long++;
+		rsc->failed = true;
+		rsc->open = 0;
+		return;
+	}
+	rsc_part(rsc, len);
+	if (kind != BEGIN && kind != MORE)
+		rsc_whole(rsc);
+}
+
+/* The next range, with these infos before the one that says fragment */
+static u32 rsc_put_infos(struct rsc *rsc, enum kind kind, u32 len,
+			 const u32 (*more)[2], u32 nmore)
+{
+	u32 infos[4][2], total, ninfos = nmore, at = rsc->offset;
+
+	if (nmore)
+		memcpy(infos, more, nmore * sizeof(infos[0]));
+	if (kind < FRAME) {
+		infos[ninfos][0] = 0x80000001;
+		infos[ninfos++][1] = 1 | kind_flags[kind] << 8 | 0xbeef0000;
+	}
+	rsc_model(rsc, kind, len);
+	total = message(rsc->dp, at, infos, ninfos, len, rsc->serial++);
+	if (kind == NO_RANGE)
+		at = DATAPATH_RX_SECTIONS * DATAPATH_RX_SECTION - 8;
+	if (kind == EVENT) {
+		const u32 event[] = { RNDIS_INDICATE, 20, 0x40010009 };
+
+		put_words(rx_buf(rsc->dp, at), event, ARRAY_SIZE(event));
+	}
+	xfer_add(rsc->xfer, kind == NO_MESSAGE ? total - 1 : total, at);
+	rsc->offset = ALIGN(rsc->offset + total, 8);
+	rsc->packet++;
+	return at + total - len;
+}
+
+static u32 rsc_put(struct rsc *rsc, enum kind kind, u32 len)
+{
+	return rsc_put_infos(rsc, kind, len, NULL, 0);
+}
+
+/* The end of a transfer page packet; there may be more of them */
+static void rsc_end_packet(struct rsc *rsc)
+{
+	if (!rsc->packet)
+		return;
+	rsc_broken(rsc);
+	rsc->statuses[rsc->npackets++] = rsc->failed ? NVSP_STATUS_FAILURE :
+						       NVSP_STATUS_SUCCESS;
+	rsc->failed = false;
+	rsc->packet = 0;
+	xfer_put(rsc->dp, rsc->xfer, rsc->id++, COMPLETE);
+	rsc->xfer = xfer_new(rsc->dp);
+}
+
+static void rsc_expect_frame(struct rsc *rsc, u32 n)
+{
+	u32 start = rsc->frames[n].start, i, offset = 0;
+	struct kunit *test = rsc->dp->test;
+	struct sk_buff *skb = delivered(rsc->dp);
+	u8 *bytes = kunit_kmalloc(test, SZ_128K, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL_MSG(test, skb, "frame %u", n);
+	KUNIT_ASSERT_NOT_NULL(test, bytes);
+	KUNIT_ASSERT_LE(test, skb->len, SZ_128K);
+	skb_copy_bits(skb, 0, bytes, skb->len);
+	for (i = start; i < start + rsc->frames[n].count; i++) {
+		KUNIT_ASSERT_LE(test, offset + rsc->lens[i], skb->len);
+		KUNIT_EXPECT_TRUE_MSG(test, datapath_filled(bytes + offset,
+							    rsc->lens[i],
+							    rsc->seeds[i]),
+				      "frame %u, fragment %u", n, i - start);
+		offset += rsc->lens[i];
+	}
+	KUNIT_EXPECT_EQ(test, skb->len, offset);
+	/* in pages that are full, but for the last */
+	KUNIT_EXPECT_LE(test, skb->truesize, skb->len + 2 * PAGE_SIZE);
+	KUNIT_EXPECT_GE(test, skb->truesize, skb->len);
+	kunit_kfree(test, bytes);
+	kfree_skb(skb);
+}
+
+/* Poll until there is no more, and expect what the model says, and nothing else */
+static void rsc_check(struct rsc *rsc, int budget)
+{
+	struct datapath *dp = rsc->dp;
+	struct netvsc_rx_stats *stats = &dp->nv->chans[0]->rx_stats;
+	struct datapath_ack *ack;
+	u32 i;
+
+	rsc_end_packet(rsc);
+	for (i = 0; i < ITEMS && !list_empty(&dp->in[0]); i++)
+		datapath_poll(dp, 0, budget);
+	for (i = 0; i < rsc->nframes; i++)
+		rsc_expect_frame(rsc, i);
+	expect_nothing(dp);
+	i = 0;
+	list_for_each_entry(ack, &dp->acks, node)
+		KUNIT_EXPECT_EQ(dp->test, ack->status, rsc->statuses[i++]);
+	KUNIT_EXPECT_EQ(dp->test, i, rsc->npackets);
+	datapath_forget_acks(dp);
+	KUNIT_EXPECT_EQ(dp->test, u64_stats_read(&stats->refused), rsc->refused);
+	KUNIT_EXPECT_EQ(dp->test, u64_stats_read(&stats->length_errors),
+			rsc->too_long);
+	KUNIT_EXPECT_EQ(dp->test, dp->nv->chans[0]->rx.rsc.count, 0);
+	KUNIT_EXPECT_NULL(dp->test, dp->nv->chans[0]->rx.rsc.skb);
+}
+
+/* Forget what has come and gone, but not what was refused */
+static void rsc_forget(struct rsc *rsc)
+{
+	rsc->offset = 0;
+	rsc->nlens = 0;
+	rsc->nframes = 0;
+	rsc->npackets = 0;
+}
+
+struct rsc_case {
+	const char *name;
+	enum kind kinds[6];
+	u32 count;
+	u32 frames;
+	u32 refused;
+	u32 status;
+};
+
+#define GOOD	NVSP_STATUS_SUCCESS
+#define BAD	NVSP_STATUS_FAILURE
+
+static const struct rsc_case rsc_cases[] = {
+	{ "two fragments", { BEGIN, END }, 2, 1, 0, GOOD },
+	{ "three", { BEGIN, MORE, END }, 3, 1, 0, GOOD },
+	{ "one that is all", { BOTH }, 1, 1, 0, GOOD },
+	{ "two frames", { BEGIN, END, BEGIN, MORE, END }, 5, 2, 0, GOOD },
+	{ "beside others", { FRAME, BEGIN, END, FRAME }, 4, 3, 0, GOOD },
+	{ "more without a beginning", { MORE }, 1, 0, 1, BAD },
+	{ "end without a beginning", { END, FRAME }, 2, 1, 1, BAD },
+	{ "more after the end", { BEGIN, END, MORE }, 3, 1, 1, BAD },
+	{ "beginning is last", { BEGIN }, 1, 0, 1, BAD },
+	{ "more is last", { BEGIN, MORE }, 2, 0, 1, BAD },
+	{ "begins twice", { BEGIN, BEGIN, END }, 3, 1, 1, BAD },
+	{ "frame in the middle", { BEGIN, FRAME, FRAME }, 3, 2, 1, BAD },
+	{ "frame in the middle, end", { BEGIN, FRAME, END }, 3, 1, 2, BAD },
+	{ "whole one in the middle", { BEGIN, BOTH, END }, 3, 1, 2, BAD },
+	{ "no fragment in the middle", { BEGIN, PLAIN, END }, 3, 1, 2, BAD },
+	{ "bad range in the middle", { BEGIN, NO_RANGE, END }, 3, 0, 3, BAD },
+	{ "bad message in the middle", { BEGIN, NO_MESSAGE, END }, 3, 0, 3, BAD },
+	{ "event in the middle", { BEGIN, EVENT, END }, 3, 0, 2, BAD },
+	{ "event is last", { BEGIN, EVENT }, 2, 0, 1, BAD },
+	{ "right after wrong", { BEGIN, FRAME, BEGIN, END }, 4, 2, 1, BAD },
+};
+
+KUNIT_ARRAY_PARAM_DESC(rsc, rsc_cases, name);
+
+static void rsc_rows(struct kunit *test)
+{
+	const struct rsc_case *param = test->param_value;
+	struct datapath *dp = datapath_new(test, 1);
+	struct rsc *rsc = rsc_new(dp);
+	u32 i, k;
+
+	for (i = 0; i < 3; i++) {
+		for (k = 0; k < param->count; k++)
+			rsc_put(rsc, param->kinds[k], i ? 2000 : LEN);
+		rsc_end_packet(rsc);
+		/* what the table says, not only the model */
+		KUNIT_EXPECT_EQ(test, rsc->nframes, param->frames);
+		KUNIT_EXPECT_EQ(test, rsc->refused, param->refused * (i + 1));
+		KUNIT_EXPECT_EQ(test, rsc->statuses[0], param->status);
+		rsc_check(rsc, 64);
+		rsc_forget(rsc);
+		/* and nothing of it is left for the next */
+		rsc_put(rsc, FRAME, LEN);
+		rsc_check(rsc, 64);
+		rsc_forget(rsc);
+	}
+	expect_idle(dp);
+}
+
+/* All there are of up to 4 ranges, in one packet and in two */
+static void rsc_sequences(struct kunit *test)
+{
+	static const enum kind kinds[] = { BEGIN, MORE, END, FRAME, NO_RANGE };
+	struct datapath *dp = datapath_new(test, 1);
+	struct rsc *rsc = rsc_new(dp);
+	u32 len, n, k, rest, all = 1, split;
+
+	for (len = 1; len <= 4; len++) {
+		all *= ARRAY_SIZE(kinds);
+		for (n = 0; n < all; n++) {
+			split = n % len;
+			rest = n;
+			for (k = 0; k < len; k++) {
+				if (k && k == split)
+					rsc_end_packet(rsc);
+				rsc_put(rsc, kinds[rest % ARRAY_SIZE(kinds)],
+					14 + (n + k) % 50);
+				rest /= ARRAY_SIZE(kinds);
+			}
+			rsc_check(rsc, 64);
+			rsc_forget(rsc);
+		}
+	}
+	expect_idle(dp);
+}
+
+/* Long ones of all kinds, over packets and polls that end anywhere */
+static void rsc_random(struct kunit *test)
 {
 	struct datapath *dp = datapath_new(test, 1);
-	u32 flags;
+	struct rsc *rsc = rsc_new(dp);
+	struct rnd_state rnd;
+	u32 round, i, n, kind;
 
-	for (flags = 0; flags < 8; flags++) {
-		const u32 infos[][2] = { { 0x80000001, 1 | flags << 8 } };
-		bool part = (flags & 1) && flags != 7;
-
-		receive(dp, infos, 1, LEN, flags);
-		if (!part)
-			expect_delivered(dp, LEN, flags);
-		expect_nothing(dp);
-		expect_ack(dp, ID, part ? NVSP_STATUS_FAILURE :
-					  NVSP_STATUS_SUCCESS);
+	prandom_seed_state(&rnd, 3);
+	for (round = 0; round < 300; round++) {
+		n = 1 + prandom_u32_state(&rnd) % 40;
+		for (i = 0; i < n; i++) {
+			kind = prandom_u32_state(&rnd) % (2 * KINDS);
+			/* most of it is right */
+			if (kind >= KINDS)
+				kind = rsc->open ? MORE : BEGIN;
+			rsc_put(rsc, kind, 1 + prandom_u32_state(&rnd) %
+					   (round % 3 ? 60 : 3000));
+			if (!(prandom_u32_state(&rnd) % 16))
+				rsc_end_packet(rsc);
+		}
+		rsc_check(rsc, 1 + prandom_u32_state(&rnd) % 30);
+		rsc_forget(rsc);
 	}
+	expect_idle(dp);
+}
+
+/* A frame of so many bytes, in fragments of so many at most */
+static void rsc_put_frame(struct rsc *rsc, u32 first, u32 total, u32 most,
+			  struct rnd_state *rnd)
+{
+	u32 left = total - first, piece;
+
+	rsc_put(rsc, BEGIN, first);
+	while (left) {
+		piece = rnd ? 1 + prandom_u32_state(rnd) % most : most;
+		piece = min(piece, left);
+		left -= piece;
+		rsc_put(rsc, left ? MORE : END, piece);
+	}
+}
+
+struct rsc_size {
+	u32 first;
+	u32 total;
+	u32 most;
+};
+
+static const struct rsc_size rsc_size_cases[] = {
+	{ 14, 15, 1 }, { 14, 14 + 561, 1 }, { 1514, 1514 + 1460, 1460 },
+	{ 66, 65549, 1460 }, { 14, 65549, 117 }, { 1514, 65549, 1448 },
+	{ 65548, 65549, 1 }, { 60000, 65549, 100 }, { 14, 65549, 65535 },
+	{ 14, 65549, 32768 }, { 3711, 65549, 4096 }, { 3712, 65549, 4096 },
+	{ 3713, 65549, 4095 }, { 4096, 65549, 4097 }, { 9014, 65549, 8948 },
+	{ 14, 65550, 1460 }, { 1514, 65550, 64036 }, { 14, 100000, 1460 },
+	{ 13, 2000, 1460 }, { 1, 2, 1 }, { 65550, 65551, 1 },
+	{ 100000, 100001, 1 },
+};
+
+static void rsc_sizes(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct rsc *rsc = rsc_new(dp);
+	const struct rsc_size *size;
+	struct rnd_state rnd;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(rsc_size_cases); i++) {
+		size = &rsc_size_cases[i];
+		rsc_put_frame(rsc, size->first, size->total, size->most, NULL);
+		KUNIT_EXPECT_EQ_MSG(test, rsc->nframes,
+				    size->first >= 14 && size->total <= 65549,
+				    "%u of %u bytes", size->first, size->total);
+		rsc_check(rsc, 64);
+		rsc_forget(rsc);
+	}
+	prandom_seed_state(&rnd, 7);
+	for (i = 0; i < 60; i++) {
+		u32 most = 300 + prandom_u32_state(&rnd) % 5000;
+
+		rsc_put_frame(rsc, 14 + prandom_u32_state(&rnd) % most,
+			      5500 + prandom_u32_state(&rnd) % 60050, most, &rnd);
+		rsc_check(rsc, 64);
+		rsc_forget(rsc);
+	}
+	expect_idle(dp);
+}
+
+/* As many fragments as there may be, and one more: then the packet is nonsense */
+static void rsc_counts(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct rsc *rsc;
+	u32 n, i;
+
+	for (n = 561; n <= 564; n++) {
+		rsc = rsc_new(dp);
+		for (i = 0; i < n; i++)
+			rsc_put(rsc, !i ? BEGIN : i + 1 < n ? MORE : END, 14);
+		xfer_put(dp, rsc->xfer, ID, COMPLETE);
+		while (!list_empty(&dp->in[0]))
+			datapath_poll(dp, 0, 64);
+		expect_ack(dp, ID, n <= 562 ? GOOD : BAD);
+		if (n <= 562)
+			rsc_expect_frame(rsc, 0);
+		expect_nothing(dp);
+		receive(dp, NULL, 0, LEN, 1);
+		expect_delivered(dp, LEN, 1);
+		expect_ack(dp, ID, GOOD);
+	}
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.refused), 2);
+	expect_idle(dp);
+}
+
+/* What the host says with the first fragment counts, and for this frame alone */
+static void rsc_infos(struct kunit *test)
+{
+	static const u32 first[][2] = {
+		{ 0, BIT(4) | BIT(5) }, { 6, 0x0123 << 4 }, { 8, 0xdeadbeef },
+	};
+	static const u32 other[][2] = {
+		{ 0, BIT(1) | BIT(2) }, { 6, 0x0456 << 4 }, { 8, 0x12345678 },
+	};
+	struct datapath *dp = datapath_new(test, 1);
+	struct rsc *rsc = rsc_new(dp);
+	struct sk_buff *skb;
+	u32 i;
+
+	rsc_put_infos(rsc, BEGIN, LEN, first, 3);
+	rsc_put_infos(rsc, MORE, LEN, other, 3);
+	rsc_put_infos(rsc, END, LEN, other, 3);
+	rsc_put(rsc, BEGIN, LEN);
+	rsc_put_infos(rsc, END, LEN, other, 3);
+	rsc_put(rsc, FRAME, LEN);
+	rsc_end_packet(rsc);
+	datapath_poll(dp, 0, 64);
+	for (i = 0; i < 3; i++) {
+		skb = delivered(dp);
+		KUNIT_ASSERT_NOT_NULL(test, skb);
+		KUNIT_EXPECT_EQ(test, (u8)skb->ip_summed, i ? CHECKSUM_NONE :
+							    CHECKSUM_UNNECESSARY);
+		KUNIT_EXPECT_EQ(test, skb_vlan_tag_present(skb), !i);
+		KUNIT_EXPECT_EQ(test, skb->hash, i ? 0 : 0xdeadbeef);
+		if (!i)
+			KUNIT_EXPECT_EQ(test, skb_vlan_tag_get(skb), 0x0123);
+		KUNIT_EXPECT_EQ(test, skb_get_rx_queue(skb), 0);
+		KUNIT_EXPECT_FALSE(test, skb_is_gso(skb));
+		kfree_skb(skb);
+	}
+	/* one packet, with all its bytes */
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.packets), 3);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&dp->nv->chans[0]->rx_stats.bytes), 6 * LEN);
+	datapath_forget_acks(dp);
+	expect_idle(dp);
+}
+
+struct rsc_tcp {
+	const char *name;
+	bool v6;
+	u32 options;		/* bytes of them behind the TCP header */
+	u32 first, piece, count;	/* payload of the fragments, and how many */
+	u32 csum;
+	u32 mtu;
+	u32 doff;		/* instead of the right one */
+	u32 more;		/* what the IP header says too much */
+	u32 protocol;		/* instead of TCP */
+	u32 size, segs;		/* of a GSO packet; 0: is none */
+	u8 summed;
+	bool off;		/* RXCSUM is */
+	bool cwr;
+};
+
+#define TCP_GOOD	(BIT(3) | BIT(5))
+#define PARTIAL		CHECKSUM_PARTIAL
+
+static const struct rsc_tcp rsc_tcp_cases[] = {
+	{ "IPv4", false, 0, 1460, 1460, 4, TCP_GOOD, .size = 1460, .segs = 4,
+	  .summed = PARTIAL },
+	{ "IPv6", true, 0, 1440, 1440, 4, TCP_GOOD, .size = 1440, .segs = 4,
+	  .summed = PARTIAL },
+	{ "options", false, 12, 1448, 1448, 45, TCP_GOOD, .size = 1448,
+	  .segs = 45, .summed = PARTIAL },
+	{ "short end", false, 12, 1448, 1400, 2, TCP_GOOD, .size = 1448,
+	  .segs = 2, .summed = PARTIAL },
+	{ "small segments", false, 12, 100, 100, 400, TCP_GOOD, .size = 100,
+	  .segs = 400, .summed = PARTIAL },
+	{ "header alone", false, 12, 0, 1400, 9, TCP_GOOD, .size = 1400,
+	  .segs = 8, .summed = PARTIAL },
+	{ "fragments are no segments", false, 0, 30000, 30000, 2, TCP_GOOD,
+	  .size = 1460, .segs = 42, .summed = PARTIAL },
+	{ "jumbo", false, 0, 8960, 8960, 7, TCP_GOOD, .mtu = 9000, .size = 8960,
+	  .segs = 7, .summed = PARTIAL },
+	{ "small MTU", false, 0, 1460, 1460, 4, TCP_GOOD, .mtu = 576,
+	  .size = 536, .segs = 11, .summed = PARTIAL },
+	{ "MTU of a header", false, 28, 1432, 1432, 4, TCP_GOOD, .mtu = 68,
+	  .summed = PARTIAL },
+	{ "two", false, 0, 500, 500, 2, TCP_GOOD, .size = 500, .segs = 2,
+	  .summed = PARTIAL },
+	{ "nothing in it", false, 0, 0, 1, 2, TCP_GOOD, .summed = PARTIAL },
+	{ "window is reduced", false, 0, 1460, 1460, 4, TCP_GOOD, .size = 1460,
+	  .segs = 4, .summed = PARTIAL, .cwr = true },
+	{ "RXCSUM off", false, 0, 1460, 1460, 4, TCP_GOOD, .size = 1460,
+	  .segs = 4, .summed = PARTIAL, .off = true },
+	{ "no sum of IP", false, 0, 1460, 1460, 4, TCP_GOOD | BIT(8),
+	  .size = 1460, .segs = 4, .summed = PARTIAL },
+	{ "not checked", false, 0, 1460, 1460, 4, 0, .summed = CHECKSUM_NONE },
+	{ "bad", false, 0, 1460, 1460, 4, BIT(0) | BIT(5),
+	  .summed = CHECKSUM_NONE },
+	{ "IP says less", false, 0, 1460, 1460, 4, TCP_GOOD, .more = -1460,
+	  .summed = PARTIAL },
+	{ "IP says more", false, 0, 1460, 1460, 4, TCP_GOOD, .more = 1,
+	  .summed = CHECKSUM_UNNECESSARY },
+	{ "IPv6 says less", true, 0, 1440, 1440, 4, TCP_GOOD, .more = -1,
+	  .summed = PARTIAL },
+	{ "data offset 4", false, 0, 1460, 1460, 4, TCP_GOOD, .doff = 4,
+	  .summed = PARTIAL },
+	{ "data offset behind the frame", false, 0, 1, 1, 2, TCP_GOOD,
+	  .doff = 15, .summed = PARTIAL },
+	{ "UDP", false, 0, 1460, 1460, 4, BIT(4) | BIT(5),
+	  .protocol = IPPROTO_UDP, .summed = CHECKSUM_UNNECESSARY },
+	{ "UDP that is good TCP", true, 0, 1460, 1460, 4, TCP_GOOD,
+	  .protocol = IPPROTO_UDP, .summed = CHECKSUM_UNNECESSARY },
+};
+
+KUNIT_ARRAY_PARAM_DESC(rsc_tcp, rsc_tcp_cases, name);
+
+static u32 rsc_tcp_head(const struct rsc_tcp *param)
+{
+	return (param->v6 ? 40 : 20) + 20 + param->options;
+}
+
+static void rsc_put_headers(u8 *frame, const struct rsc_tcp *param, u32 len)
+{
+	u8 *ip = frame + ETH_HLEN, *tcp = ip + (param->v6 ? 40 : 20);
+	u8 protocol = param->protocol ?: IPPROTO_TCP;
+
+	memset(frame, 0, ETH_HLEN + rsc_tcp_head(param));
+	frame[0] = 2;
+	put_unaligned_be16(param->v6 ? ETH_P_IPV6 : ETH_P_IP, ip - 2);
+	len += param->more;
+	if (param->v6) {
+		put_unaligned_be32(0x60000000, ip);
+		put_unaligned_be16(len - 40, ip + 4);
+		ip[6] = protocol;
+	} else {
+		ip[0] = 0x45;
+		put_unaligned_be16(len, ip + 2);
+		ip[8] = 64;
+		ip[9] = protocol;
+		put_unaligned(ip_fast_csum(ip, 5), (__sum16 *)(ip + 10));
+		if (param->csum & BIT(8))
+			put_unaligned_be16(0xbad0, ip + 10);
+	}
+	tcp[12] = (param->doff ?: 5 + param->options / 4) << 4;
+	tcp[13] = param->cwr ? 0x90 : 0x10;
+	put_unaligned_be16(0xbad0, tcp + 16);
+}
+
+static u32 rsc_put_tcp(struct rsc *rsc, const struct rsc_tcp *param)
+{
+	const u32 infos[][2] = { { 0, param->csum } };
+	u32 head = rsc_tcp_head(param), i, at;
+	u32 len = head + param->first + param->piece * (param->count - 1);
+
+	at = rsc_put_infos(rsc, BEGIN, ETH_HLEN + head + param->first, infos, 1);
+	rsc_put_headers(rx_buf(rsc->dp, at), param, len);
+	for (i = 1; i < param->count; i++)
+		rsc_put(rsc, i + 1 < param->count ? MORE : END, param->piece);
+	return len;
+}
+
+/* What the sums say of an IP packet; the fields in its headers are right */
+static void expect_sums(struct kunit *test, const struct sk_buff *skb, bool v6)
+{
+	u32 ip_len = skb->len - ETH_HLEN, head = v6 ? 40 : 20;
+	u8 *bytes = kunit_kmalloc(test, skb->len, GFP_KERNEL), *ip;
+	__sum16 rest;
+	__wsum sum;
+
+	KUNIT_ASSERT_NOT_NULL(test, bytes);
+	skb_copy_bits(skb, 0, bytes, skb->len);
+	ip = bytes + ETH_HLEN;
+	sum = csum_partial(ip + head, ip_len - head, 0);
+	if (v6) {
+		KUNIT_EXPECT_EQ(test, get_unaligned_be16(ip + 4), ip_len - 40);
+		rest = csum_ipv6_magic((const void *)(ip + 8),
+				       (const void *)(ip + 24), ip_len - head,
+				       IPPROTO_TCP, sum);
+	} else {
+		KUNIT_EXPECT_EQ(test, get_unaligned_be16(ip + 2), ip_len);
+		KUNIT_EXPECT_EQ(test, ip_fast_csum(ip, 5), 0);
+		rest = csum_tcpudp_magic(*(const __be32 *)(ip + 12),
+					 *(const __be32 *)(ip + 16),
+					 ip_len - head, IPPROTO_TCP, sum);
+	}
+	KUNIT_EXPECT_EQ(test, (__force u16)rest, 0);
+	kunit_kfree(test, bytes);
+}
+
+/* Cut by the stack it is segments again, each with the right sums and bytes */
+static void expect_segments(struct kunit *test, struct sk_buff *skb,
+			    const struct rsc_tcp *param)
+{
+	u32 head = ETH_HLEN + rsc_tcp_head(param), n = 0, offset = head;
+	u32 total = skb->len;
+	u8 *whole = kunit_kmalloc(test, 2 * SZ_64K, GFP_KERNEL);
+	u8 *piece = whole + SZ_64K + 4096;
+	struct sk_buff *segs, *seg, *next;
+
+	KUNIT_ASSERT_NOT_NULL(test, whole);
+	skb_copy_bits(skb, 0, whole, total);
+	skb_reset_mac_header(skb);
+	skb_set_network_header(skb, ETH_HLEN);
+	segs = skb_gso_segment(skb, NETIF_F_SG);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(segs));
+	skb_list_walk_safe(segs, seg, next) {
+		KUNIT_EXPECT_LE(test, seg->len - head, param->size);
+		expect_sums(test, seg, param->v6);
+		skb_copy_bits(seg, head, piece, seg->len - head);
+		KUNIT_EXPECT_MEMEQ(test, piece, whole + offset, seg->len - head);
+		offset += seg->len - head;
+		kfree_skb(seg);
+		n++;
+	}
+	KUNIT_EXPECT_EQ(test, n, param->segs);
+	KUNIT_EXPECT_EQ(test, offset, total);
+	kunit_kfree(test, whole);
+}
+
+/* A coalesced TCP packet is one that GRO could have made */
+static void rsc_tcp(struct kunit *test)
+{
+	const struct rsc_tcp *param = test->param_value;
+	struct datapath *dp = datapath_new(test, 1);
+	struct rsc *rsc = rsc_new(dp);
+	struct skb_shared_info *info;
+	struct sk_buff *skb;
+	u32 len, type;
+
+	if (param->off)
+		dp->ndev->features &= ~NETIF_F_RXCSUM;
+	if (param->mtu)
+		dp->ndev->mtu = param->mtu;
+	len = rsc_put_tcp(rsc, param);
+	rsc_end_packet(rsc);
+	while (!list_empty(&dp->in[0]))
+		datapath_poll(dp, 0, 64);
+	skb = delivered(dp);
+	KUNIT_ASSERT_NOT_NULL(test, skb);
+	KUNIT_EXPECT_EQ(test, skb->len, ETH_HLEN + len);
+	KUNIT_EXPECT_EQ(test, (u8)skb->ip_summed, param->summed);
+	info = skb_shinfo(skb);
+	KUNIT_EXPECT_EQ(test, info->gso_size, param->size);
+	KUNIT_EXPECT_EQ(test, info->gso_segs, param->segs);
+	type = param->v6 ? SKB_GSO_TCPV6 : SKB_GSO_TCPV4;
+	if (param->cwr)
+		type |= SKB_GSO_TCP_ECN;
+	KUNIT_EXPECT_EQ(test, info->gso_type, param->size ? type : 0);
+	KUNIT_EXPECT_FALSE(test, skb_warn_if_lro(skb));
+	if (param->size) {
+		expect_segments(test, skb, param);
+		skb_gso_reset(skb);
+		KUNIT_EXPECT_EQ(test, skb_checksum_help(skb), 0);
+		expect_sums(test, skb, param->v6);
+	}
+	kfree_skb(skb);
+	datapath_forget_acks(dp);
+	expect_idle(dp);
+}
+
+/* A frame that a poll has left in the middle waits for the next */
+static void rsc_budget(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct rsc *rsc = rsc_new(dp);
+	u32 i;
+
+	rsc_put(rsc, FRAME, LEN);
+	rsc_put_frame(rsc, 1514, 1514 + 100 * 300, 300, NULL);
+	rsc_put(rsc, FRAME, LEN);
+	rsc_end_packet(rsc);
+	for (i = 0; i < 103; i += 20) {
+		KUNIT_EXPECT_EQ(test, skb_queue_len(&dp->frames), !!i);
+		KUNIT_EXPECT_EQ(test, dp->nacks, 0);
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 20), min(20u, 103 - i));
+	}
+	KUNIT_EXPECT_EQ(test, skb_queue_len(&dp->frames), 3);
+	rsc_check(rsc, 64);
+	expect_idle(dp);
+}
+
+/*
+ * Under what a frame cannot be passed up, in the middle of one: all of it is lost,
+ * and counted once. The host is not to blame, and the next frame is not lost.
+ */
+#define PIECES		20
+
+static struct rsc *rsc_put_lost(struct datapath *dp)
+{
+	struct rsc *rsc = rsc_new(dp);
+
+	rsc_put_frame(rsc, LEN, LEN + PIECES * 3000, 3000, NULL);
+	rsc_put(rsc, FRAME, LEN);
+	rsc_end_packet(rsc);
+	return rsc;
+}
+
+static void rsc_expect_lost(struct rsc *rsc)
+{
+	struct datapath *dp = rsc->dp;
+
+	KUNIT_EXPECT_EQ(dp->test, datapath_poll(dp, 0, 64), 1);
+	rsc_expect_frame(rsc, 1);
+	expect_nothing(dp);
+	expect_ack(dp, ID, GOOD);
+	KUNIT_EXPECT_EQ(dp->test, u64_stats_read(&dp->nv->chans[0]->rx_stats.refused), 0);
+	expect_idle(dp);
+}
+
+static void rsc_not_running(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct netvsc_rx_stats *stats = &dp->nv->chans[0]->rx_stats;
+	struct rsc *rsc;
+	int i;
+
+	for (i = 0; i <= PIECES; i++) {
+		rsc = rsc_put_lost(dp);
+		if (i)
+			KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, i), i);
+		dp->nv->state = NETVSC_CONNECTED;
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 1), 1);
+		dp->nv->state = NETVSC_RUNNING;
+		if (i < PIECES)
+			KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, PIECES - i),
+					PIECES - i);
+		rsc_expect_lost(rsc);
+		KUNIT_EXPECT_EQ(test, u64_stats_read(&stats->early), i + 1);
+	}
+}
+
+static void rsc_netpoll(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	struct netvsc_rx_stats *stats = &dp->nv->chans[0]->rx_stats;
+
+	/* its byte limit stops the queue, so that frames make way */
+	datapath_xmit(dp, datapath_skb(dp, 0, LEN, 0), false);
+	rsc_put_lost(dp);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 10), 10);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 0), 0);
+	/* with the frame that follows it */
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&stats->early), 2);
+	expect_nothing(dp);
+	expect_ack(dp, ID, GOOD);
+	KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 0);
+	receive(dp, NULL, 0, LEN, 7);
+	expect_delivered(dp, LEN, 7);
+	datapath_complete_all(dp);
+	datapath_settle(dp);
 }
 
 static void rx_stats(struct kunit *test)
@@ -1219,6 +1970,39 @@ static void rx_no_memory(struct kunit *test)
 	expect_delivered(dp, 9000, 1);
 }
 
+/* Without memory for a part of it a coalesced frame is lost, all of it and no other */
+static void rsc_no_memory(struct kunit *test)
+{
+	/* pages larger than there are any */
+	struct page_pool_params params = {
+		.order = MAX_PAGE_ORDER + 1,
+		.pool_size = 16,
+		.nid = NUMA_NO_NODE,
+	};
+	struct datapath *dp = datapath_new(test, 1);
+	struct netvsc_rx *rx = &dp->nv->chans[0]->rx;
+	struct page_pool *none = page_pool_create(&params), *pool = rx->pool;
+	u64_stats_t *no_memory = &dp->nv->chans[0]->rx_stats.no_memory;
+	struct rsc *rsc;
+	int i;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(none));
+	for (i = 0; i < PIECES - 1; i++) {
+		rsc = rsc_put_lost(dp);
+		if (i)
+			KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, i), i);
+		rx->pool = none;
+		/* one of two needs another page */
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 2), 2);
+		rx->pool = pool;
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, PIECES - 1 - i),
+				PIECES - 1 - i);
+		rsc_expect_lost(rsc);
+		KUNIT_EXPECT_EQ(test, u64_stats_read(no_memory), i + 1);
+	}
+	page_pool_destroy(none);
+}
+
 static struct kunit_case rx_cases[] = {
 	KUNIT_CASE(rx_frames),
 	KUNIT_CASE(rx_frames_page),
@@ -1231,7 +2015,16 @@ static struct kunit_case rx_cases[] = {
 	KUNIT_CASE(rx_hash),
 	KUNIT_CASE(rx_queue),
 	KUNIT_CASE(rx_vlan),
-	KUNIT_CASE(rx_parts),
+	KUNIT_CASE_PARAM(rsc_rows, rsc_gen_params),
+	KUNIT_CASE_SLOW(rsc_sequences),
+	KUNIT_CASE_SLOW(rsc_random),
+	KUNIT_CASE_SLOW(rsc_sizes),
+	KUNIT_CASE(rsc_counts),
+	KUNIT_CASE(rsc_infos),
+	KUNIT_CASE_PARAM(rsc_tcp, rsc_tcp_gen_params),
+	KUNIT_CASE(rsc_budget),
+	KUNIT_CASE(rsc_not_running),
+	KUNIT_CASE(rsc_netpoll),
 	KUNIT_CASE(rx_stats),
 	KUNIT_CASE_PARAM(rx_range, range_gen_params),
 	KUNIT_CASE(rx_types),
@@ -1256,6 +2049,7 @@ static struct kunit_case rx_cases[] = {
 	KUNIT_CASE(rx_ack_broken),
 	KUNIT_CASE(rx_ack_gone),
 	KUNIT_CASE(rx_no_memory),
+	KUNIT_CASE(rsc_no_memory),
 	{}
 };
 
