@@ -423,6 +423,8 @@ static u64 nvsp_capabilities(const struct netvsc *nv)
 
 	if (nv->sess.version >= NVSP_VERSION_5)
 		caps |= NDIS_CAP_TEAMING;
+	if (nv->sess.version >= NVSP_VERSION_6_1)
+		caps |= NDIS_CAP_RSC;
 	return caps;
 }
 

@@ -583,6 +583,8 @@ static void netvsc_update_features(struct netvsc *nv)
 		hw |= NETIF_F_TSO6;
 		tso_max = min(tso_max, sess->tso6_max);
 	}
+	if (sess->rsc)
+		hw |= NETIF_F_LRO;
 	ndev->hw_features &= ~NETVSC_HW_FEATURES;
 	ndev->hw_features |= hw;
 	ndev->features &= ~NETVSC_HW_FEATURES;
@@ -749,7 +751,7 @@ static int netvsc_apply(struct netvsc *nv, u32 steps)
 	int ret = 0;
 
 	if (steps & NETVSC_STEP_OFFLOADS)
-		ret = rndis_filter_set_offloads(nv, nv->cfg.features);
+		ret = rndis_filter_set_rsc(nv, nv->cfg.features & NETIF_F_LRO);
 	if (!ret && (steps & NETVSC_STEP_RSS))
 		ret = netvsc_set_rss(nv);
 	if (!ret && (steps & NETVSC_STEP_FILTER))
@@ -876,6 +878,35 @@ int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 }
 
 /**
+ * netvsc_set_features() - ndo_set_features
+ * @ndev: the interface
+ * @features: to have
+ *
+ * The host is told of LRO only. Where it does not take that, this stays as it was,
+ * and the other features change all the same.
+ *
+ * Context: process, RTNL. Return: 0 or a negative error.
+ */
+int netvsc_set_features(struct net_device *ndev, netdev_features_t features)
+{
+	struct netvsc *nv = netdev_priv(ndev);
+	struct netvsc_config want = nv->cfg;
+	int ret;
+
+	if (!netvsc_has_session(nv->state))
+		return -ENODEV;
+	want.features = features;
+	ret = netvsc_reconfigure(nv, &want, nv->state, NULL);
+	if (!ret)
+		return 0;
+	want.features &= ~NETVSC_HOST_FEATURES;
+	want.features |= nv->cfg.features & NETVSC_HOST_FEATURES;
+	if (!netvsc_reconfigure(nv, &want, nv->state, NULL))
+		ndev->features = want.features;
+	return ret;
+}
+
+/**
  * netvsc_config_connect() - the first session
  * @nv: the device, not registered, its configuration the default
  *
@@ -976,6 +1007,7 @@ void netvsc_config_init(struct netvsc *nv)
 	/* does not wake an idle processor: nobody waits for packets there */
 	timer_setup(&nv->watch, netvsc_watch, TIMER_DEFERRABLE);
 	cfg->mtu = ETH_DATA_LEN;
+	cfg->features = NETVSC_HOST_FEATURES;
 	cfg->channels = 1;
 	cfg->rx_bytes = NETVSC_RX_BYTES;
 	cfg->tx_bytes = NETVSC_TX_BYTES;

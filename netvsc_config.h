@@ -20,6 +20,7 @@ int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 int netvsc_add_subchannels(struct netvsc *nv);
 netdev_features_t netvsc_fix_features(struct net_device *ndev,
 				      netdev_features_t features);
+int netvsc_set_features(struct net_device *ndev, netdev_features_t features);
 void netvsc_replace_channels(struct netvsc *nv);
 
 void netvsc_config_init(struct netvsc *nv);

@@ -114,18 +114,6 @@ static int netvsc_set_mac(struct net_device *ndev, void *addr)
 	return ret;
 }
 
-static int netvsc_set_features(struct net_device *ndev,
-			       netdev_features_t features)
-{
-	struct netvsc *nv = netdev_priv(ndev);
-	struct netvsc_config want = nv->cfg;
-
-	want.features = features;
-	if (!netvsc_has_session(nv->state))
-		return -ENODEV;
-	return netvsc_reconfigure(nv, &want, nv->state, NULL);
-}
-
 static const struct net_device_ops netvsc_netdev_ops = {
 	.ndo_open		= netvsc_open,
 	.ndo_stop		= netvsc_stop,

@@ -407,7 +407,9 @@ static void rndis_take_offloads(struct netvsc *nv, const struct ndis_offload *ca
 	sess->csum = 0;
 	sess->tso4_max = 0;
 	sess->tso6_max = 0;
-	sess->rsc = caps->rsc_v4 && caps->rsc_v6;
+	/* an older host could not be told to [4.3] */
+	sess->rsc = sess->version >= NVSP_VERSION_5 && caps->rsc_v4 &&
+		    caps->rsc_v6;
 	if (rndis_has(ipv4, NDIS_CSUM_TCP | NDIS_CSUM_TCP_OPTIONS)) {
 		sess->csum |= NETVSC_CSUM_TCP4;
 		if (rndis_has(ipv4, NDIS_CSUM_UDP))
@@ -465,6 +467,62 @@ static int rndis_query_offloads(struct netvsc *nv)
 	return 0;
 }
 
+static u8 rndis_csum_param(const struct netvsc *nv, u32 csum)
+{
+	return nv->sess.csum & csum ? NDIS_CSUM_BOTH : NDIS_PARAM_NO_CHANGE;
+}
+
+static u8 rndis_rsc_param(const struct netvsc *nv, bool on)
+{
+	if (!nv->sess.rsc)
+		return NDIS_PARAM_NO_CHANGE;
+	return on ? NDIS_OFFLOAD_ON : NDIS_OFFLOAD_OFF;
+}
+
+/* Offload parameters [4.3]; their header is filled in here */
+static int rndis_set_offloads(struct netvsc *nv, struct ndis_offload_params *params)
+{
+	u32 size = nv->sess.version < NVSP_VERSION_5 ?
+		   NDIS_OFFLOAD_PARAMS_SIZE_OLD : sizeof(*params);
+	struct rndis_request *req;
+	u32 status;
+	int err;
+
+	params->hdr.type = NDIS_OBJECT_DEFAULT;
+	params->hdr.revision = NDIS_OFFLOAD_PARAMS_REVISION;
+	params->hdr.size = cpu_to_le16(size);
+	req = rndis_request_oid(RNDIS_SET, OID_OFFLOAD_PARAMS, size);
+	if (!req)
+		return -ENOMEM;
+	memcpy(rndis_request_info(req), params, size);
+	err = rndis_set(nv, req, &status);
+	if (err || status == RNDIS_STATUS_SUCCESS)
+		return err;
+	netdev_err(nv->ndev, "Fail to set offload on host side:0x%x\n", status);
+	return -EINVAL;
+}
+
+/* All that the host is to do, and to leave */
+static int rndis_tell_offloads(struct netvsc *nv)
+{
+	const struct nvsp_session *sess = &nv->sess;
+	struct ndis_offload_params params = {
+		.ipv4_csum = NDIS_CSUM_OFF,
+		.tcp_v4_csum = rndis_csum_param(nv, NETVSC_CSUM_TCP4),
+		.tcp_v6_csum = rndis_csum_param(nv, NETVSC_CSUM_TCP6),
+		.lso_v4 = sess->tso4_max ? NDIS_OFFLOAD_ON : NDIS_PARAM_NO_CHANGE,
+		.lso_v6 = sess->tso6_max ? NDIS_OFFLOAD_ON : NDIS_PARAM_NO_CHANGE,
+	};
+
+	if (sess->version >= NVSP_VERSION_5) {
+		params.udp_v4_csum = rndis_csum_param(nv, NETVSC_CSUM_UDP4);
+		params.udp_v6_csum = rndis_csum_param(nv, NETVSC_CSUM_UDP6);
+		params.rsc_v4 = rndis_rsc_param(nv, nv->cfg.features & NETIF_F_LRO);
+		params.rsc_v6 = params.rsc_v4;
+	}
+	return rndis_set_offloads(nv, &params);
+}
+
 /* Refused offloads are done without: no packet asks the host for them then */
 static int rndis_connect_offloads(struct netvsc *nv)
 {
@@ -474,7 +532,7 @@ static int rndis_connect_offloads(struct netvsc *nv)
 	err = rndis_query_offloads(nv);
 	if (err)
 		return err;
-	err = rndis_filter_set_offloads(nv, nv->cfg.features);
+	err = rndis_tell_offloads(nv);
 	if (err != -EINVAL)
 		return err;
 	rndis_take_offloads(nv, &nothing);
@@ -642,60 +700,24 @@ void rndis_filter_answer_keepalive(struct netvsc *nv)
 	rndis_request_put(nv, req);
 }
 
-static u8 rndis_csum_param(const struct netvsc *nv, u32 csum)
-{
-	return nv->sess.csum & csum ? NDIS_CSUM_BOTH : NDIS_PARAM_NO_CHANGE;
-}
-
-/* [4.3]; netvsc_rx.c does not join coalesced segments, so these are off always */
-static void rndis_fill_offloads(const struct netvsc *nv, struct ndis_offload_params *params)
-{
-	const struct nvsp_session *sess = &nv->sess;
-
-	params->hdr.type = NDIS_OBJECT_DEFAULT;
-	params->hdr.revision = NDIS_OFFLOAD_PARAMS_REVISION;
-	params->ipv4_csum = NDIS_CSUM_OFF;
-	params->tcp_v4_csum = rndis_csum_param(nv, NETVSC_CSUM_TCP4);
-	params->tcp_v6_csum = rndis_csum_param(nv, NETVSC_CSUM_TCP6);
-	params->lso_v4 = sess->tso4_max ? NDIS_OFFLOAD_ON : NDIS_PARAM_NO_CHANGE;
-	params->lso_v6 = sess->tso6_max ? NDIS_OFFLOAD_ON : NDIS_PARAM_NO_CHANGE;
-	if (sess->version < NVSP_VERSION_5) {
-		params->hdr.size = cpu_to_le16(NDIS_OFFLOAD_PARAMS_SIZE_OLD);
-		return;
-	}
-	params->hdr.size = cpu_to_le16(sizeof(*params));
-	params->udp_v4_csum = rndis_csum_param(nv, NETVSC_CSUM_UDP4);
-	params->udp_v6_csum = rndis_csum_param(nv, NETVSC_CSUM_UDP6);
-	params->rsc_v4 = NDIS_OFFLOAD_OFF;
-	params->rsc_v6 = NDIS_OFFLOAD_OFF;
-}
-
 /**
- * rndis_filter_set_offloads() - tell the host which offloads to use
+ * rndis_filter_set_rsc() - tell the host whether to coalesce received segments
  * @nv: the device
- * @features: of the net_device; none that it has depends on them yet
+ * @on: it shall, if it can
+ *
+ * Its other offloads stay as they are.
  *
  * Context: process, configuration path; waits until the deadline.
  * Return: 0, -EINVAL if the host refuses, or another error.
  */
-int rndis_filter_set_offloads(struct netvsc *nv, netdev_features_t features)
+int rndis_filter_set_rsc(struct netvsc *nv, bool on)
 {
-	struct ndis_offload_params params = {};
-	struct rndis_request *req;
-	u32 size, status;
-	int err;
+	struct ndis_offload_params params = {
+		.rsc_v4 = rndis_rsc_param(nv, on),
+		.rsc_v6 = rndis_rsc_param(nv, on),
+	};
 
-	rndis_fill_offloads(nv, &params);
-	size = le16_to_cpu(params.hdr.size);
-	req = rndis_request_oid(RNDIS_SET, OID_OFFLOAD_PARAMS, size);
-	if (!req)
-		return -ENOMEM;
-	memcpy(rndis_request_info(req), &params, size);
-	err = rndis_set(nv, req, &status);
-	if (err || status == RNDIS_STATUS_SUCCESS)
-		return err;
-	netdev_err(nv->ndev, "Fail to set offload on host side:0x%x\n", status);
-	return -EINVAL;
+	return rndis_set_offloads(nv, &params);
 }
 
 /* Receive scale parameters with @entries of @rss [4.5] */

@@ -9,7 +9,7 @@ int rndis_filter_connect(struct netvsc *nv);
 void rndis_filter_halt(struct netvsc *nv);
 void rndis_filter_release(struct netvsc *nv);
 
-int rndis_filter_set_offloads(struct netvsc *nv, netdev_features_t features);
+int rndis_filter_set_rsc(struct netvsc *nv, bool on);
 int rndis_filter_set_rss(struct netvsc *nv, const struct netvsc_rss *rss);
 int rndis_filter_set_filter(struct netvsc *nv, u32 filter);
 int rndis_filter_set_mac(struct netvsc *nv, const u8 *mac);

@@ -264,7 +264,7 @@ static void expect_config(struct fake_bus *bus, const struct netvsc_config *want
 
 	KUNIT_EXPECT_EQ(test, cfg->mtu, want->mtu);
 	KUNIT_EXPECT_EQ(test, cfg->channels, want->channels);
-	/* the hosts here do not coalesce, and so this does not outlive a session */
+	/* a host that refuses its offloads at first is not asked for this again */
 	KUNIT_EXPECT_EQ(test, cfg->features & ~NETIF_F_LRO,
 			want->features & ~NETIF_F_LRO);
 	KUNIT_EXPECT_MEMEQ(test, &cfg->rss, &want->rss, sizeof(cfg->rss));
@@ -751,6 +751,344 @@ static void features_of_a_failed_change(struct kunit *test)
 	check(bus, RUNNING);
 }
 
+struct features_case {
+	const char *name;
+	u32 ipv4, ipv6;			/* flags of transmit checksums */
+	u32 lso4, lso6;			/* encapsulations */
+	u32 options6;			/* of LSO */
+	u32 max4, max6;			/* of LSO */
+	u8 rsc4, rsc6;
+	netdev_features_t features;	/* beside those that there always are */
+	u32 tso_max;
+};
+
+#define CSUM4	NETIF_F_IP_CSUM
+#define CSUM6	NETIF_F_IPV6_CSUM
+#define TSO4	NETIF_F_TSO
+#define TSO6	NETIF_F_TSO6
+#define LRO	NETIF_F_LRO
+#define ALWAYS	(NETIF_F_RXCSUM | NETIF_F_SG | NETIF_F_RXHASH)
+#define ALL	(ALWAYS | CSUM4 | CSUM6 | TSO4 | TSO6 | LRO)
+#define LEGACY	GSO_LEGACY_MAX_SIZE
+
+static const struct features_case features_cases[] = {
+	{ "all", 0x55, 0x55, 2, 2, 5, 62780, 62780, 1, 1,
+	  CSUM4 | CSUM6 | TSO4 | TSO6 | LRO, 62780 },
+	{ "nothing", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, LEGACY },
+	{ "IPv4 without options", 0x50, 0, 2, 2, 5, 62780, 62780, 0, 0, 0,
+	  LEGACY },
+	{ "IPv4 without TCP", 0x44, 0, 2, 2, 5, 62780, 62780, 0, 0, 0, LEGACY },
+	{ "IPv4 without UDP", 0x14, 0, 0, 0, 0, 0, 0, 0, 0, CSUM4, LEGACY },
+	{ "IPv4, LSO", 0x14, 0, 2, 2, 5, 30000, 20000, 0, 0, CSUM4 | TSO4,
+	  30000 },
+	{ "LSO of Ethernet and others", 0x14, 0, 0x1e, 0, 5, 30000, 0, 0, 0,
+	  CSUM4 | TSO4, 30000 },
+	{ "LSO of others only", 0x14, 0, 0x1d, 0x1d, 5, 30000, 30000, 0, 0,
+	  CSUM4, LEGACY },
+	{ "IPv6 without headers", 0, 0x54, 2, 2, 5, 62780, 62780, 0, 0, 0,
+	  LEGACY },
+	{ "IPv6 without options", 0, 0x51, 2, 2, 5, 62780, 62780, 0, 0, 0,
+	  LEGACY },
+	{ "IPv6 without TCP", 0, 0x45, 2, 2, 5, 62780, 62780, 0, 0, 0, LEGACY },
+	{ "IPv6 without UDP", 0, 0x15, 0, 0, 0, 0, 0, 0, 0, CSUM6, LEGACY },
+	{ "IPv6, LSO", 0, 0x15, 0, 2, 5, 0, 20000, 0, 0, CSUM6 | TSO6, 20000 },
+	{ "LSO without headers", 0x55, 0x55, 2, 2, 4, 30000, 20000, 0, 0,
+	  CSUM4 | CSUM6 | TSO4, 30000 },
+	{ "LSO without options", 0x55, 0x55, 2, 2, 1, 30000, 20000, 0, 0,
+	  CSUM4 | CSUM6 | TSO4, 30000 },
+	{ "the shorter counts", 0x55, 0x55, 2, 2, 5, 30000, 20000, 0, 0,
+	  CSUM4 | CSUM6 | TSO4 | TSO6, 20000 },
+	{ "longer than there are", 0x55, 0x55, 2, 2, 5, 300000, 300000, 0, 0,
+	  CSUM4 | CSUM6 | TSO4 | TSO6, LEGACY },
+	{ "RSC alone", 0, 0, 0, 0, 0, 0, 0, 1, 1, LRO, LEGACY },
+	{ "RSC of IPv4", 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, LEGACY },
+	{ "RSC of IPv6", 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, LEGACY },
+};
+
+static void features_of_a_host(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, CONNECTED, 1);
+	struct ndis_offload *offload = &bus->host.offload;
+	struct netvsc_config want = bus->nv->cfg;
+	const struct features_case *param;
+	int i;
+
+	/* what the host is told of is on from the beginning */
+	KUNIT_EXPECT_TRUE(test, bus->ndev->features & LRO);
+	for (i = 0; i < ARRAY_SIZE(features_cases); i++) {
+		param = &features_cases[i];
+		offload->ipv4_tx.flags = cpu_to_le32(param->ipv4);
+		offload->ipv6_tx.flags = cpu_to_le32(param->ipv6);
+		offload->lso_v4.encapsulation = cpu_to_le32(param->lso4);
+		offload->lso_v6.encapsulation = cpu_to_le32(param->lso6);
+		offload->lso_v4.max_size = cpu_to_le32(param->max4);
+		offload->lso_v6.max_size = cpu_to_le32(param->max6);
+		offload->lso_v6_flags = cpu_to_le32(param->options6);
+		offload->rsc_v4 = param->rsc4;
+		offload->rsc_v6 = param->rsc6;
+		want.features |= ALL;
+		want.session++;
+		KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, CONNECTED),
+				0);
+		KUNIT_EXPECT_EQ_MSG(test, bus->ndev->hw_features & ALL,
+				    param->features | ALWAYS, "%s", param->name);
+		KUNIT_EXPECT_EQ(test, bus->ndev->features & ALL,
+				param->features | ALWAYS);
+		KUNIT_EXPECT_EQ_MSG(test, bus->ndev->tso_max_size, param->tso_max,
+				    "%s", param->name);
+	}
+}
+
+/* All that the host offers is on, as after probe */
+static struct fake_bus *begin_features(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+
+	want.features |= bus->ndev->hw_features;
+	KUNIT_ASSERT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	bus->ndev->wanted_features = bus->ndev->features;
+	KUNIT_EXPECT_EQ(test, bus->ndev->features & ALL, ALL);
+	fake_bus_forget(bus);
+	return bus;
+}
+
+/* As ethtool -K does */
+static void set_feature(struct fake_bus *bus, netdev_features_t feature, bool on)
+{
+	rtnl_lock();
+	if (on)
+		bus->ndev->wanted_features |= feature;
+	else
+		bus->ndev->wanted_features &= ~feature;
+	netdev_update_features(bus->ndev);
+	rtnl_unlock();
+}
+
+/* What the host was told last of coalescing: 1 is off, 2 on */
+static u32 told_rsc(struct fake_bus *bus)
+{
+	u32 n = fake_bus_count(bus, OID_OFFLOAD_PARAMS);
+	struct fake_sent *sent = n ? fake_bus_sent(bus, OID_OFFLOAD_PARAMS,
+						   n - 1) : NULL;
+
+	KUNIT_ASSERT_NOT_NULL(bus->test, sent);
+	KUNIT_EXPECT_EQ(bus->test, sent->data[28 + 22], sent->data[28 + 23]);
+	return sent->data[28 + 22];
+}
+
+static void expect_lro(struct fake_bus *bus, bool on)
+{
+	KUNIT_EXPECT_EQ(bus->test, !!(bus->ndev->features & LRO), on);
+	KUNIT_EXPECT_EQ(bus->test, bus->nv->cfg.features, bus->ndev->features);
+	check(bus, RUNNING);
+}
+
+static void lro(struct kunit *test)
+{
+	struct fake_bus *bus = begin_features(test);
+	struct netvsc_config want;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		fake_bus_forget(bus);
+		set_feature(bus, LRO, i & 1);
+		expect_lro(bus, i & 1);
+		/* nothing else is told, and no session made */
+		KUNIT_EXPECT_EQ(test, bus->nsent, 1);
+		KUNIT_EXPECT_EQ(test, told_rsc(bus), 1 + (i & 1));
+		want = bus->nv->cfg;
+		want.mtu ^= 4;
+		fake_bus_forget(bus);
+		KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+		expect_lro(bus, i & 1);
+		KUNIT_EXPECT_EQ(test, told_rsc(bus), 1 + (i & 1));
+	}
+	/* the host needs to know of no other */
+	fake_bus_forget(bus);
+	set_feature(bus, NETIF_F_RXHASH | CSUM4 | TSO4, false);
+	KUNIT_EXPECT_EQ(test, bus->ndev->features & ALL,
+			ALL & ~(NETIF_F_RXHASH | CSUM4 | TSO4));
+	set_feature(bus, NETIF_F_RXHASH | CSUM4 | TSO4, true);
+	KUNIT_EXPECT_EQ(test, bus->ndev->features & ALL, ALL);
+	KUNIT_EXPECT_EQ(test, bus->nsent, 0);
+	/* one that does not coalesce any more */
+	bus->host.offload.rsc_v6 = 0;
+	want = bus->nv->cfg;
+	want.mtu ^= 4;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	expect_lro(bus, false);
+	KUNIT_EXPECT_EQ(test, told_rsc(bus), 0);
+	KUNIT_EXPECT_FALSE(test, bus->ndev->hw_features & LRO);
+	set_feature(bus, LRO, true);
+	expect_lro(bus, false);
+}
+
+/* What the host does not take is put back, and what it need not know is not */
+static void lro_refused(struct kunit *test)
+{
+	static const enum fake_how hows[] = { FAKE_STATUS, FAKE_NONE };
+	struct fake_bus *bus = begin_features(test);
+	struct net_device *ndev = bus->ndev;
+	int i, on;
+
+	for (i = 0; i < ARRAY_SIZE(hows); i++) {
+		for (on = 0; on < 2; on++) {
+			set_feature(bus, LRO | CSUM4, !on);
+			expect_lro(bus, !on);
+			bus->nv->timeout_ms = SILENCE_MS;
+			fake_bus_rule(bus, OID_OFFLOAD_PARAMS, hows[i],
+				      RNDIS_STATUS_FAILURE)->times = 1;
+			fake_bus_forget(bus);
+			rtnl_lock();
+			KUNIT_EXPECT_EQ(test, netvsc_set_features(ndev,
+								  ndev->features ^
+								  (LRO | CSUM4)),
+					i ? -ETIMEDOUT : -EINVAL);
+			rtnl_unlock();
+			fake_bus_no_rules(bus);
+			bus->nv->timeout_ms = 5000;
+			expect_lro(bus, !on);
+			/* and told to the host, which may have heard */
+			KUNIT_EXPECT_EQ(test, told_rsc(bus), 1 + !on);
+			KUNIT_EXPECT_EQ(test, !!(ndev->features & CSUM4), on);
+		}
+	}
+}
+
+/* Devices above, which hear of each new session */
+
+static struct fake_bus *below;
+static enum netvsc_state seen;
+static u32 heard;
+
+static int hear(struct notifier_block *nb, unsigned long event, void *info)
+{
+	struct net_device *ndev = netdev_notifier_info_to_dev(info);
+
+	if (event != NETDEV_FEAT_CHANGE || ndev != below->ndev)
+		return NOTIFY_DONE;
+	seen = below->nv->state;
+	heard++;
+	dev_disable_lro(ndev);
+	return NOTIFY_DONE;
+}
+
+/* As a bridge does, at once. The change that it hears of is over by then. */
+static void lro_is_disabled_from_above(struct kunit *test)
+{
+	struct notifier_block above = { .notifier_call = hear };
+	struct fake_bus *bus = begin_features(test);
+	struct netvsc_config want = bus->nv->cfg;
+	u32 i, session;
+
+	below = bus;
+	KUNIT_ASSERT_EQ(test, register_netdevice_notifier(&above), 0);
+	for (i = 0; i < 3; i++) {
+		want = bus->nv->cfg;
+		want.mtu ^= 4;
+		if (i == 1)	/* of the new session: and back to the old */
+			fake_bus_rule(bus, OID_PACKET_FILTER, FAKE_STATUS,
+				      RNDIS_STATUS_FAILURE)->skip = 1;
+		bus->rules[0].times = 1;
+		fake_bus_forget(bus);
+		heard = 0;
+		seen = DOWN;
+		KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING),
+				i == 1 ? -EIO : 0);
+		KUNIT_EXPECT_GE(test, heard, 1);
+		KUNIT_EXPECT_EQ(test, seen, RUNNING);
+		KUNIT_EXPECT_EQ(test, bus->nv->cfg.mtu,
+				i == 1 ? want.mtu ^ 4 : want.mtu);
+		expect_lro(bus, false);
+		KUNIT_EXPECT_EQ(test, told_rsc(bus), 1);
+		fake_bus_no_rules(bus);
+		/* the user insists, and the device above, too */
+		session = bus->nv->cfg.session;
+		set_feature(bus, LRO, true);
+		expect_lro(bus, false);
+		KUNIT_EXPECT_EQ(test, bus->nv->cfg.session, session);
+		if (i < 2) {
+			unregister_netdevice_notifier(&above);
+			set_feature(bus, LRO, true);
+			expect_lro(bus, true);
+			register_netdevice_notifier(&above);
+		}
+	}
+	unregister_netdevice_notifier(&above);
+}
+
+static u32 passed;
+
+static void pass(struct netvsc_chan *ch, struct sk_buff *skb)
+{
+	passed++;
+	kfree_skb(skb);
+}
+
+#define FRAGMENTS	40
+
+/* Fragments of a frame: the first of them, or only such as follow it */
+static void put_fragments(struct fake_bus *bus, bool first)
+{
+	struct vmtransfer_page_range ranges[FRAGMENTS];
+	u32 i, k, flags;
+	u8 *to;
+
+	for (i = 0; i < FRAGMENTS; i++) {
+		const u32 words[] = {
+			RNDIS_PACKET, 160, 52, 100, 0, 0, 0, 36, 16, 0, 0,
+			16, RNDIS_PPI_PACKET_ID, 12, 1,
+		};
+
+		to = bus->nv->bufs->rx.base + i * 256;
+		for (k = 0; k < ARRAY_SIZE(words); k++)
+			put_unaligned_le32(words[k], to + 4 * k);
+		flags = 1 | (first && !i ? 2 : 0) | (i + 1 == FRAGMENTS ? 4 : 0);
+		put_unaligned_le32(1 | flags << 8, to + 44 + 12);
+		ranges[i].byte_offset = i * 256;
+		ranges[i].byte_count = 160;
+	}
+	fake_bus_put_xfer(bus, 0, 7, NVSP_RECV_BUF_ID, FRAGMENTS, ranges);
+}
+
+/* A session ends in the middle of a coalesced frame, which ends with it */
+static void disconnect_in_a_coalesced_frame(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 1);
+	struct netvsc_config want = bus->nv->cfg;
+	struct netvsc_chan *ch = bus->nv->chans[0];
+	u64 refused;
+
+	kunit_activate_static_stub(test, netvsc_rx_deliver, pass);
+	passed = 0;
+	put_fragments(bus, true);
+	KUNIT_EXPECT_EQ(test, fake_bus_poll(bus, 0, 64), FRAGMENTS);
+	KUNIT_EXPECT_EQ(test, passed, 1);
+	put_fragments(bus, true);
+	KUNIT_EXPECT_EQ(test, fake_bus_poll(bus, 0, 30), 30);
+	KUNIT_EXPECT_EQ(test, ch->rx.rsc.count, 30);
+	/* as NAPI does with a poll that is to end */
+	local_bh_disable();
+	napi_complete(&ch->rx.napi);
+	local_bh_enable();
+	fake_bus_chan(bus, 0)->polled = false;
+
+	bus->nv->timeout_ms = 400;
+	want.mtu = 1400;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	bus->nv->timeout_ms = 5000;
+	KUNIT_EXPECT_EQ(test, ch->rx.rsc.count, 0);
+	KUNIT_EXPECT_NULL(test, ch->rx.rsc.skb);
+	refused = u64_stats_read(&ch->rx_stats.refused);
+	put_fragments(bus, false);
+	KUNIT_EXPECT_EQ(test, fake_bus_poll(bus, 0, 64), FRAGMENTS);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&ch->rx_stats.refused),
+			refused + FRAGMENTS);
+	KUNIT_EXPECT_EQ(test, passed, 1);
+	check(bus, RUNNING);
+}
+
 static void more_channels_after_probe(struct kunit *test)
 {
 	struct fake_bus *bus = fake_bus_new(test);
@@ -1166,6 +1504,11 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(host_lowers_the_mtu),
 	KUNIT_CASE(features_with_a_lowered_mtu),
 	KUNIT_CASE(features_of_a_failed_change),
+	KUNIT_CASE(features_of_a_host),
+	KUNIT_CASE(lro),
+	KUNIT_CASE(lro_refused),
+	KUNIT_CASE(lro_is_disabled_from_above),
+	KUNIT_CASE(disconnect_in_a_coalesced_frame),
 	KUNIT_CASE(more_channels_after_probe),
 	KUNIT_CASE_SLOW(probe_fails),
 	KUNIT_CASE_PARAM_ATTR(fault, fault_gen_params,

@@ -928,7 +928,18 @@ void fake_bus_make_bufs(struct fake_bus *bus, u32 rx_bytes, u32 tx_bytes)
 	KUNIT_ASSERT_TRUE(bus->test, bufs->rx.base && bufs->tx.base);
 }
 
+/* The stack asks before there is a session, as these are registered early */
+static int fake_set_features(struct net_device *ndev, netdev_features_t features)
+{
+	struct netvsc *nv = netdev_priv(ndev);
+
+	return netvsc_has_session(nv->state) ?
+	       netvsc_set_features(ndev, features) : 0;
+}
+
 static const struct net_device_ops fake_netdev_ops = {
+	.ndo_fix_features	= netvsc_fix_features,
+	.ndo_set_features	= fake_set_features,
 	.ndo_start_xmit		= netvsc_start_xmit,
 	.ndo_select_queue	= netvsc_select_queue,
 };
@@ -1180,6 +1191,8 @@ static void fake_init_host(struct fake_host *host)
 	offload->lso_v6 = offload->lso_v4;
 	offload->lso_v6_flags = cpu_to_le32(NDIS_LSO_V6_EXT_HEADERS |
 					    NDIS_LSO_V6_TCP_OPTIONS);
+	offload->rsc_v4 = 1;
+	offload->rsc_v6 = 1;
 	host->rss.hdr.type = NDIS_OBJECT_RSS_CAPS;
 	host->rss.hdr.revision = 2;
 	host->rss.hdr.size = cpu_to_le16(NDIS_RSS_CAPS_SIZE_2);

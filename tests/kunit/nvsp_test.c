@@ -208,7 +208,7 @@ struct version_case {
 #define CAPS_NEW	(NDIS_CAP_IEEE8021Q | NDIS_CAP_TEAMING)
 
 static const struct version_case version_cases[] = {
-	{ "6.1", NVSP_VERSION_6_1, false, 0, 1, 1, 30, CAPS_NEW },
+	{ "6.1", NVSP_VERSION_6_1, false, 0, 1, 1, 30, CAPS_NEW | NDIS_CAP_RSC },
 	{ "6", NVSP_VERSION_6, false, 0, 2, 1, 30, CAPS_NEW },
 	{ "5", NVSP_VERSION_5, false, 0, 3, 1, 30, CAPS_NEW },
 	{ "4", NVSP_VERSION_4, false, 0, 4, 1, 1, NDIS_CAP_IEEE8021Q },
@@ -216,7 +216,7 @@ static const struct version_case version_cases[] = {
 	{ "1", NVSP_VERSION_1, false, 0, 6, 0, 1, 0 },
 	{ "none", 0, false, -EPROTO, 6 },
 	{ "6.1, isolated", NVSP_VERSION_6_1, true, 0, 1, 1, 30,
-	  NDIS_CAP_IEEE8021Q | NDIS_CAP_TEAMING },
+	  CAPS_NEW | NDIS_CAP_RSC },
 	{ "6, isolated", NVSP_VERSION_6, true, -EPROTO, 1 },
 	{ "none, isolated", 0, true, -EPROTO, 1 },
 };

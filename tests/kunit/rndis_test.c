@@ -645,6 +645,63 @@ static void offload_messages(struct kunit *test)
 	}
 }
 
+struct rsc_case {
+	u32 version;
+	u8 v4, v6;
+	bool lro;
+	u8 said;	/* at connect */
+	u8 on, off;	/* when told so later */
+};
+
+/* Coalescing is on or off with LRO, and is left alone where it is not offered */
+static void rsc_messages(struct kunit *test)
+{
+	static const struct rsc_case cases[] = {
+		{ NVSP_VERSION_6_1, 1, 1, true, 2, 2, 1 },
+		{ NVSP_VERSION_6_1, 1, 1, false, 1, 2, 1 },
+		{ NVSP_VERSION_6_1, 1, 0, true, 0, 0, 0 },
+		{ NVSP_VERSION_6_1, 0, 1, true, 0, 0, 0 },
+		{ NVSP_VERSION_6_1, 0, 0, false, 0, 0, 0 },
+		{ NVSP_VERSION_5, 1, 1, true, 2, 2, 1 },
+		{ NVSP_VERSION_4, 1, 1, true, 0, 0, 0 },
+	};
+	const u32 at = sizeof(struct rndis_query);
+	struct fake_bus *bus = negotiated(test);
+	u8 said[sizeof(struct ndis_offload_params)];
+	struct fake_sent *sent;
+	u32 i, k, len;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		fake_bus_forget(bus);
+		bus->nv->sess.version = cases[i].version;
+		bus->nv->cfg.features = cases[i].lro ? NETIF_F_LRO : 0;
+		bus->host.offload.rsc_v4 = cases[i].v4;
+		bus->host.offload.rsc_v6 = cases[i].v6;
+		len = cases[i].version < NVSP_VERSION_5 ? 22 : 28;
+		KUNIT_EXPECT_EQ(test, learn(bus), 0);
+		KUNIT_EXPECT_EQ(test, rndis_filter_set_rsc(bus->nv, true), 0);
+		KUNIT_EXPECT_EQ(test, rndis_filter_set_rsc(bus->nv, false), 0);
+		for (k = 0; k < 3; k++) {
+			sent = fake_bus_sent(bus, OID_OFFLOAD_PARAMS, k);
+			KUNIT_ASSERT_NOT_NULL(test, sent);
+			KUNIT_ASSERT_EQ(test, sent->data_len, at + len);
+			memset(said, 0, sizeof(said));
+			said[0] = 0x80;
+			said[1] = 3;
+			said[2] = len;
+			said[22] = k == 0 ? cases[i].said :
+				   k == 1 ? cases[i].on : cases[i].off;
+			said[23] = said[22];
+			/* the first message says the rest, too */
+			KUNIT_EXPECT_MEMEQ(test, sent->data + at, said,
+					   k ? len : 4);
+			if (len > 22)
+				KUNIT_EXPECT_MEMEQ(test, sent->data + at + 22,
+						   said + 22, 6);
+		}
+	}
+}
+
 /* Offloads that the host offers and then refuses are not used */
 static void offloads_refused(struct kunit *test)
 {
@@ -656,7 +713,8 @@ static void offloads_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sess->csum, 0);
 	KUNIT_EXPECT_EQ(test, sess->tso4_max, 0);
 	KUNIT_EXPECT_EQ(test, sess->tso6_max, 0);
-	KUNIT_EXPECT_EQ(test, rndis_filter_set_offloads(bus->nv, 0), -EINVAL);
+	KUNIT_EXPECT_FALSE(test, sess->rsc);
+	KUNIT_EXPECT_EQ(test, rndis_filter_set_rsc(bus->nv, true), -EINVAL);
 }
 
 struct rss_case {
@@ -1108,6 +1166,7 @@ static struct kunit_case rndis_cases[] = {
 	KUNIT_CASE(long_friendly_name),
 	KUNIT_CASE_PARAM(offload_caps, offload_gen_params),
 	KUNIT_CASE(offload_messages),
+	KUNIT_CASE(rsc_messages),
 	KUNIT_CASE(offloads_refused),
 	KUNIT_CASE_PARAM(rss_caps, rss_gen_params),
 	KUNIT_CASE(old_hosts_are_not_asked),
