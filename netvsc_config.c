@@ -877,17 +877,11 @@ int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 	return ret;
 }
 
-/**
- * netvsc_set_features() - ndo_set_features
- * @ndev: the interface
- * @features: to have
- *
- * The host is told of LRO only. Where it does not take that, this stays as it was,
+/* The host is told of LRO only. Where it does not take that, this stays as it was,
  * and the other features change all the same.
- *
- * Context: process, RTNL. Return: 0 or a negative error.
  */
-int netvsc_set_features(struct net_device *ndev, netdev_features_t features)
+static int netvsc_change_features(struct net_device *ndev,
+				  netdev_features_t features)
 {
 	struct netvsc *nv = netdev_priv(ndev);
 	struct netvsc_config want = nv->cfg;
@@ -903,6 +897,31 @@ int netvsc_set_features(struct net_device *ndev, netdev_features_t features)
 	want.features |= nv->cfg.features & NETVSC_HOST_FEATURES;
 	if (!netvsc_reconfigure(nv, &want, nv->state, NULL))
 		ndev->features = want.features;
+	return ret;
+}
+
+/**
+ * netvsc_set_features() - ndo_set_features
+ * @ndev: the interface
+ * @features: to have
+ *
+ * LRO that is not wanted any more is off, whatever the host or its absence makes of
+ * it: bridging and forwarding rely on that. What is coalesced all the same looks
+ * like what GRO makes.
+ *
+ * Context: process, RTNL. Return: 0 or a negative error.
+ */
+int netvsc_set_features(struct net_device *ndev, netdev_features_t features)
+{
+	netdev_features_t off = ndev->features & ~features & NETVSC_HOST_FEATURES;
+	struct netvsc *nv = netdev_priv(ndev);
+	int ret;
+
+	ret = netvsc_change_features(ndev, features);
+	if (ret) {
+		ndev->features &= ~off;
+		nv->cfg.features &= ~off;
+	}
 	return ret;
 }
 

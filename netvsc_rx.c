@@ -35,6 +35,11 @@
 #define NETVSC_FRAME_MAX	(NETVSC_MTU_MAX + VLAN_ETH_HLEN)
 /* And of the longest packet that IP has, which is what segments coalesce into */
 #define NETVSC_RSC_MAX		(65535 + ETH_HLEN)
+/* It grows in pieces, which on large pages are no pages */
+#define NETVSC_RSC_PIECE	SZ_4K
+#define NETVSC_RSC_HEAD \
+	(NETVSC_RSC_PIECE - NETVSC_HEADROOM - \
+	 SKB_DATA_ALIGN(sizeof(struct skb_shared_info)))
 /* Completions that a poll takes where no frame may be passed up */
 #define NETVSC_NETPOLL_BUDGET	64
 /* Polls in a row that may find nothing where the ring says that it is not empty */
@@ -380,15 +385,15 @@ static bool netvsc_rsc_append(struct netvsc_chan *ch, struct sk_buff *skb,
 	u32 frags = skb_shinfo(skb)->nr_frags, done, piece, room;
 	skb_frag_t *frag;
 
-	/* so many pages there are always fragments for */
-	BUILD_BUG_ON(DIV_ROUND_UP(NETVSC_RSC_MAX - NETVSC_LINEAR_MAX,
-				  PAGE_SIZE) > MAX_SKB_FRAGS);
+	/* so many pieces there are always fragments for */
+	BUILD_BUG_ON(DIV_ROUND_UP(NETVSC_RSC_MAX - NETVSC_RSC_HEAD,
+				  NETVSC_RSC_PIECE) > MAX_SKB_FRAGS);
 	if (!frags) {
 		done = min_t(u32, len, skb_tailroom(skb));
 		skb_put_data(skb, data, done);
 	} else {
 		frag = &skb_shinfo(skb)->frags[frags - 1];
-		room = PAGE_SIZE - skb_frag_off(frag) - skb_frag_size(frag);
+		room = NETVSC_RSC_PIECE - skb_frag_size(frag);
 		done = min(len, room);
 		memcpy(skb_frag_address(frag) + skb_frag_size(frag), data, done);
 		skb_frag_size_add(frag, done);
@@ -396,8 +401,9 @@ static bool netvsc_rsc_append(struct netvsc_chan *ch, struct sk_buff *skb,
 		skb->len += done;
 	}
 	for (; done < len; done += piece) {
-		piece = min_t(u32, len - done, PAGE_SIZE);
-		if (!netvsc_rx_add_frag(ch, skb, data + done, piece, PAGE_SIZE))
+		piece = min_t(u32, len - done, NETVSC_RSC_PIECE);
+		if (!netvsc_rx_add_frag(ch, skb, data + done, piece,
+					NETVSC_RSC_PIECE))
 			return false;
 	}
 	return true;
@@ -407,12 +413,12 @@ static bool netvsc_rsc_append(struct netvsc_chan *ch, struct sk_buff *skb,
 static bool netvsc_rsc_begin(struct netvsc_chan *ch, const void *data,
 			     const struct rndis_rx_desc *desc)
 {
-	u32 head = min_t(u32, desc->data_len, NETVSC_LINEAR_MAX);
+	u32 head = min_t(u32, desc->data_len, NETVSC_RSC_HEAD);
 	struct netvsc_rsc *rsc = &ch->rx.rsc;
 
 	rsc->first = desc->data_len;
 	rsc->csum = desc->infos & RNDIS_INFO_CSUM ? desc->csum : 0;
-	rsc->skb = netvsc_rx_linear(ch, data, head, PAGE_SIZE);
+	rsc->skb = netvsc_rx_linear(ch, data, head, NETVSC_RSC_PIECE);
 	if (unlikely(!rsc->skb))
 		return false;
 	netvsc_rx_describe(ch, rsc->skb, desc);
@@ -738,17 +744,20 @@ static void netvsc_rx_stray(struct netvsc_chan *ch, u64 id, const void *msg,
 			    u32 len)
 {
 	u32 type = len < sizeof(__le32) ? 0 : get_unaligned_le32(msg);
+	struct net_device *ndev = ch->nv->ndev;
 
 	u64_stats_update_begin(&ch->done_stats.sync);
 	u64_stats_inc(&ch->done_stats.strays);
 	u64_stats_update_end(&ch->done_stats.sync);
 	if (!net_ratelimit())
 		return;
-	if (!(id & NVSP_XACT_ID) && type != NVSP_RNDIS_PACKET_COMPLETE)
-		netdev_err(ch->nv->ndev,
-			   "Unknown send completion type %u received!!\n", type);
+	if (id & NVSP_XACT_ID)
+		netdev_err(ndev, "Unexpected VMBUS completion!!\n");
+	else if (type != NVSP_RNDIS_PACKET_COMPLETE)
+		netdev_err(ndev, "Unknown send completion type %u received!!\n",
+			   type);
 	else
-		netdev_err(ch->nv->ndev, "Invalid transaction ID %llx\n", id);
+		netdev_err(ndev, "Invalid transaction ID %llx\n", id);
 }
 
 /* A completion: of a control exchange, or of something sent */

@@ -523,7 +523,9 @@ static int rndis_tell_offloads(struct netvsc *nv)
 	return rndis_set_offloads(nv, &params);
 }
 
-/* Refused offloads are done without: no packet asks the host for them then */
+/* Refused offloads are done without: no packet asks the host for them then. Those
+ * that are older than coalescing may not be lost with it.
+ */
 static int rndis_connect_offloads(struct netvsc *nv)
 {
 	static const struct ndis_offload nothing;
@@ -533,6 +535,10 @@ static int rndis_connect_offloads(struct netvsc *nv)
 	if (err)
 		return err;
 	err = rndis_tell_offloads(nv);
+	if (err == -EINVAL && nv->sess.rsc) {
+		nv->sess.rsc = false;
+		err = rndis_tell_offloads(nv);
+	}
 	if (err != -EINVAL)
 		return err;
 	rndis_take_offloads(nv, &nothing);

@@ -924,7 +924,9 @@ static void lro(struct kunit *test)
 	expect_lro(bus, false);
 }
 
-/* What the host does not take is put back, and what it need not know is not */
+/* LRO that the host does not take stays off. It is off in any case if it is not
+ * wanted any more, and what the host need not know of changes all the same.
+ */
 static void lro_refused(struct kunit *test)
 {
 	static const enum fake_how hows[] = { FAKE_STATUS, FAKE_NONE };
@@ -948,12 +950,49 @@ static void lro_refused(struct kunit *test)
 			rtnl_unlock();
 			fake_bus_no_rules(bus);
 			bus->nv->timeout_ms = 5000;
-			expect_lro(bus, !on);
+			expect_lro(bus, false);
 			/* and told to the host, which may have heard */
 			KUNIT_EXPECT_EQ(test, told_rsc(bus), 1 + !on);
 			KUNIT_EXPECT_EQ(test, !!(ndev->features & CSUM4), on);
 		}
 	}
+}
+
+/* Nobody above is told that it stays on, also not without a host */
+static void lro_disabled_without_host(struct kunit *test)
+{
+	static const enum fake_how hows[] = { FAKE_STATUS, FAKE_NONE, FAKE_STATUS };
+	struct fake_bus *bus = begin_features(test);
+	struct net_device *ndev = bus->ndev;
+	struct netvsc_config want;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(hows); i++) {
+		set_feature(bus, LRO, true);
+		expect_lro(bus, true);
+		bus->nv->timeout_ms = SILENCE_MS;
+		fake_bus_rule(bus, i < 2 ? OID_OFFLOAD_PARAMS : NVSP_INIT, hows[i],
+			      i < 2 ? RNDIS_STATUS_FAILURE : NVSP_STATUS_FAILURE);
+		if (i == 2) {
+			want = bus->nv->cfg;
+			want.mtu ^= 4;
+			KUNIT_EXPECT_NE(test, fake_bus_reconfigure(bus, &want,
+								   RUNNING), 0);
+			KUNIT_EXPECT_EQ(test, bus->nv->state, DEAD);
+		}
+		rtnl_lock();
+		dev_disable_lro(ndev);
+		rtnl_unlock();
+		KUNIT_EXPECT_FALSE(test, ndev->features & LRO);
+		fake_bus_no_rules(bus);
+		bus->nv->timeout_ms = 5000;
+	}
+	/* the next session knows of it */
+	fake_bus_forget(bus);
+	want = bus->nv->cfg;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	expect_lro(bus, false);
+	KUNIT_EXPECT_EQ(test, told_rsc(bus), 1);
 }
 
 /* Devices above, which hear of each new session */
@@ -1507,6 +1546,7 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(features_of_a_host),
 	KUNIT_CASE(lro),
 	KUNIT_CASE(lro_refused),
+	KUNIT_CASE(lro_disabled_without_host),
 	KUNIT_CASE(lro_is_disabled_from_above),
 	KUNIT_CASE(disconnect_in_a_coalesced_frame),
 	KUNIT_CASE(more_channels_after_probe),

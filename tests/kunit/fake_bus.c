@@ -933,8 +933,7 @@ static int fake_set_features(struct net_device *ndev, netdev_features_t features
 {
 	struct netvsc *nv = netdev_priv(ndev);
 
-	return netvsc_has_session(nv->state) ?
-	       netvsc_set_features(ndev, features) : 0;
+	return nv->state == NETVSC_DOWN ? 0 : netvsc_set_features(ndev, features);
 }
 
 static const struct net_device_ops fake_netdev_ops = {

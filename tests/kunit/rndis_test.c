@@ -717,6 +717,21 @@ static void offloads_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rndis_filter_set_rsc(bus->nv, true), -EINVAL);
 }
 
+/* A host that refuses coalescing alone takes the others when asked again */
+static void rsc_refused(struct kunit *test)
+{
+	struct fake_bus *bus = negotiated(test);
+	struct nvsp_session *sess = &bus->nv->sess;
+
+	fake_bus_rule(bus, OID_OFFLOAD_PARAMS, FAKE_STATUS,
+		      RNDIS_STATUS_FAILURE)->times = 1;
+	KUNIT_EXPECT_EQ(test, learn(bus), 0);
+	KUNIT_EXPECT_NE(test, sess->csum, 0);
+	KUNIT_EXPECT_NE(test, sess->tso4_max, 0);
+	KUNIT_EXPECT_FALSE(test, sess->rsc);
+	KUNIT_EXPECT_EQ(test, fake_bus_count(bus, OID_OFFLOAD_PARAMS), 2);
+}
+
 struct rss_case {
 	const char *name;
 	u8 type;
@@ -1168,6 +1183,7 @@ static struct kunit_case rndis_cases[] = {
 	KUNIT_CASE(offload_messages),
 	KUNIT_CASE(rsc_messages),
 	KUNIT_CASE(offloads_refused),
+	KUNIT_CASE(rsc_refused),
 	KUNIT_CASE_PARAM(rss_caps, rss_gen_params),
 	KUNIT_CASE(old_hosts_are_not_asked),
 	KUNIT_CASE(link_state),
