@@ -584,13 +584,13 @@ static int netvsc_set_rxfh(struct net_device *ndev,
 	if (rxfh->hfunc != ETH_RSS_HASH_NO_CHANGE &&
 	    rxfh->hfunc != ETH_RSS_HASH_TOP)
 		return -EOPNOTSUPP;
-	if (!rxfh->indir && !rxfh->key)
-		return 0;
 	/* A host with a single queue does not take a key either. */
 	if (!nv->sess.rss_entries) {
 		NL_SET_ERR_MSG_MOD(extack, "the host has a single queue");
 		return -EOPNOTSUPP;
 	}
+	if (!rxfh->indir && !rxfh->key)
+		return 0;
 
 	if (rxfh->indir) {
 		ret = netvsc_copy_table(nv, rxfh->indir, want.rss.table);

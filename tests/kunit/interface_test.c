@@ -225,6 +225,8 @@ static void rss(struct kunit *test)
 	nv->sess.rss_entries = 0;
 	KUNIT_EXPECT_EQ(test, set_rxfh(bus, 0, NULL, key), -EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, set_rxfh(bus, 0, table, NULL), -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, set_rxfh(bus, ETH_RSS_HASH_TOP, NULL, NULL),
+			-EOPNOTSUPP);
 	nv->sess.rss_entries = NETVSC_RSS_TABLE_DEFAULT;
 	KUNIT_EXPECT_EQ(test, bus->nsent, 0);
 	KUNIT_EXPECT_EQ(test, get_rxfh(bus, table, key), 0);
