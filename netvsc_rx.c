@@ -378,7 +378,7 @@ static void netvsc_rsc_lose(struct netvsc_chan *ch, u64_stats_t *counter)
 	netvsc_rx_count(ch, counter);
 }
 
-/* Into what room the last piece of its memory has, then into whole pages */
+/* Into what room the last piece of its memory has, then into others */
 static bool netvsc_rsc_append(struct netvsc_chan *ch, struct sk_buff *skb,
 			      const void *data, u32 len)
 {
