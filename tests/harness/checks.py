@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 
+import results
 import sandbox
 from common import TESTS, TIMEOUT, usage
 from header import read
@@ -86,15 +87,17 @@ def _one(check):
 
 def run(chosen):
     """Run them, a line each; the counts by verdict. To be called inside sandbox.contained()."""
-    counts = {"ok": 0, "FAIL": 0, "skip": 0}
+    counts = results.counts()
     for check in chosen:
         started = time.monotonic()
         status, output = _one(check)
         verdict = "FAIL" if status else "ok"
-        counts[verdict] += 1
-        print(f"{verdict:4} check  {check.name:30} {time.monotonic() - started:6.1f}s", flush=True)
-        if status:
-            print(f"    | exit status {status}")
-            for line in output.decode(errors="replace").splitlines()[-40:]:
-                print(f"    | {line}", flush=True)
+        lines = output.decode(errors="replace").splitlines()[-40:]
+        seconds = time.monotonic() - started
+        results.add(
+            counts,
+            verdict,
+            f"check  {check.name:30} {seconds:6.1f}s",
+            [f"exit status {status}", *lines] if status else (),
+        )
     return counts

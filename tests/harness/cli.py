@@ -20,6 +20,7 @@ import emulator
 import kunit
 import packages
 import same
+import results
 import sandbox
 import scenarios
 import vm
@@ -419,7 +420,7 @@ def _run(args):
     for g in groups:
         emulator.check_settings(g.spec.host)
     return sandbox.contained(
-        lambda: _close(scenarios.Runner(files, args.allow_violations).run(groups)), network=True
+        lambda: results.close(scenarios.Runner(files, args.allow_violations).run(groups)), network=True
     )
 
 
@@ -456,7 +457,7 @@ def _check(args):
     # they would wait for it, and their limits are for what comes after
     wanted = [(k, name) for name in driver.DRIVERS for k in driver.kernels(name)]
     _prepare([(k, name) for k, name in wanted if k != packages.DEBUG], sources=True)
-    return sandbox.contained(lambda: _close(checks.run(chosen)), network=True)
+    return sandbox.contained(lambda: results.close(checks.run(chosen)), network=True)
 
 
 def _kunit(args):
@@ -464,7 +465,7 @@ def _kunit(args):
         raise usage("there is no driver of ours yet, or it has no suite in tests/kunit")
     kunit.patterns(args.names)
     files = _prepare([], units=True)
-    return sandbox.contained(lambda: _close(kunit.run(files["kunit"], args.names)), network=True)
+    return sandbox.contained(lambda: results.close(kunit.run(files["kunit"], args.names)), network=True)
 
 
 def _codec(args):
@@ -472,7 +473,7 @@ def _codec(args):
         raise usage(f"--fuzz-seconds {args.fuzz_seconds}: not 1 or more")
     _set_up()
     function = args.run or (lambda: codec.run(args.fuzz_seconds))
-    return sandbox.contained(lambda: _close(function()), network=False, required=False)
+    return sandbox.contained(lambda: results.close(function()), network=False, required=False)
 
 
 def _restrictions(args):
@@ -495,13 +496,7 @@ def _run_inside(chosen, groups, boots, files, kernel):
     counts.append(scenarios.Runner(files, False).run(groups))
     if boots:
         counts.append(same.Recorder(files[kernel], ("stock", "ours")).run(boots, False))
-    return _close({verdict: sum(c[verdict] for c in counts) for verdict in counts[0]})
-
-
-def _close(counts):
-    """The last line of a run, and its status."""
-    print(f"{counts['ok']} passed, {counts['FAIL']} failed, {counts['skip']} skipped", flush=True)
-    return 1 if counts["FAIL"] or not counts["ok"] else 0
+    return results.close({verdict: sum(c[verdict] for c in counts) for verdict in counts[0]})
 
 
 def _list(_args):
@@ -544,7 +539,7 @@ def _same(args):
     files = _prepare([(args.kernel, name) for name in sorted(set(names))])[args.kernel]
     directory = args.keep and os.path.realpath(args.keep)
     recorder = same.Recorder(files, names, directory, args.fresh)
-    return sandbox.contained(lambda: _close(recorder.run(boots, not args.names)), network=True)
+    return sandbox.contained(lambda: results.close(recorder.run(boots, not args.names)), network=True)
 
 
 COMMANDS = {

@@ -7,6 +7,7 @@ import tempfile
 
 import cache
 import mutants
+import results
 from common import ROOT, TESTS, Stop, tool
 from progress import Progress
 
@@ -62,13 +63,10 @@ def _run(argv, limit):
 
 class _Report:
     def __init__(self):
-        self.counts = {"ok": 0, "FAIL": 0, "skip": 0}
+        self.counts = results.counts()
 
     def line(self, verdict, name, details=()):
-        self.counts[verdict] += 1
-        print(f"{verdict:4} codec  {name}", flush=True)
-        for detail in details:
-            print(f"    | {detail}", flush=True)
+        results.add(self.counts, verdict, f"codec  {name}", details)
 
 
 def _unit(report, compiler, work):

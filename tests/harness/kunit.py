@@ -19,6 +19,7 @@ import debugkernel
 import driver
 import emulator
 import packages
+import results
 import sandbox
 from common import GUEST, ROOT, TESTS, Stop, note, usage
 from console import WARNING
@@ -156,9 +157,9 @@ def _worst(group):
     return "FAIL" if "FAIL" in verdicts else "ok" if "ok" in verdicts else "skip"
 
 
-def _cases(results):
+def _cases(found):
     """(suite.case, verdict) of kunit.py's results."""
-    top = json.loads(results) if results else {"sub_groups": [], "test_cases": []}
+    top = json.loads(found) if found else {"sub_groups": [], "test_cases": []}
     for case in top["test_cases"]:  # a suite without cases
         yield case["name"], VERDICTS.get(case["status"], "FAIL")
     for suite in top["sub_groups"]:
@@ -195,10 +196,8 @@ class Log:
 
 
 def _print(counts, name, verdict, seconds, detail="", lines=()):
-    counts[verdict] += 1
-    print(f"{verdict:4} kunit  {name:48} {seconds:6.1f}s  {detail}".rstrip())
-    for line in lines[-LOG_LINES:]:
-        print(f"    | {line}")
+    text = f"kunit  {name:48} {seconds:6.1f}s  {detail}"
+    results.add(counts, verdict, text, lines[-LOG_LINES:])
 
 
 def _faults(status, text, counts):
@@ -212,14 +211,14 @@ def _faults(status, text, counts):
 
 def _run_one(files, pattern, limit):
     """One boot; the counts by verdict."""
-    counts = {"ok": 0, "FAIL": 0, "skip": 0}
+    counts = results.counts()
     started = time.monotonic()
     place = "/" if sandbox.private else None
     with tempfile.TemporaryDirectory(prefix="hv-kunit-", dir=place) as temp, Progress("kunit"):
-        status, said, results, text = _boot(files, pattern, limit, temp)
+        status, said, found, text = _boot(files, pattern, limit, temp)
     seconds = time.monotonic() - started
     log = Log(text)
-    for name, verdict in _cases(results):
+    for name, verdict in _cases(found):
         took, lines = log.of(name)
         _print(counts, name, verdict, took, lines=lines if verdict == "FAIL" else ())
     if END in text and not sum(counts.values()):
@@ -244,9 +243,8 @@ def patterns(names):
 def run(files, names=()):
     """Run suites, a line for each case; the counts by verdict. To be called inside
     sandbox.contained()."""
-    total = {"ok": 0, "FAIL": 0, "skip": 0}
+    total = results.counts()
     for pattern in patterns(names):
         counts = _run_one(files, pattern, 4 * SECONDS + 20)
         total = {verdict: n + counts[verdict] for verdict, n in total.items()}
-        print(end="", flush=True)
     return total

@@ -17,6 +17,7 @@ import tomllib
 
 import cache
 import emulator
+import results
 import vm
 from common import GUEST, ROOT, TESTS, Stop, usage
 from header import read
@@ -236,7 +237,7 @@ class Recorder:
         twice = drivers == ("stock", "stock")
         self._fresh = fresh or twice
         self._meant = Meant([] if twice else differences())
-        self.counts = {"ok": 0, "FAIL": 0, "skip": 0}
+        self.counts = results.counts()
 
     def run(self, boots, whole):
         names = set()
@@ -371,10 +372,5 @@ class Recorder:
             _write(path, text)
 
     def _say(self, verdict, text, lines):
-        self.counts[verdict] += 1
-        print(f"{verdict:4} same  {text}")
-        for line in lines[:SHOWN]:
-            print(f"    | {line}")
-        if len(lines) > SHOWN:
-            print(f"    | ... {len(lines) - SHOWN} more")
-        print(end="", flush=True)
+        more = [f"... {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        results.add(self.counts, verdict, f"same  {text}", lines[:SHOWN] + more)

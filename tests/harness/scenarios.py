@@ -10,6 +10,7 @@ import time
 import driver
 import emulator
 import packages
+import results
 import sandbox
 import vm
 from common import TESTS, Stop, usage
@@ -24,6 +25,7 @@ SETTINGS = {"seconds", "cpus", "queues", "kernel", "nvsp", "profile", "host", "c
 KEYS = {"title", "for", "driver", "layer", "share"} | SETTINGS
 KEYS |= {f"{name}.{key}" for name in driver.DRIVERS for key in SETTINGS}
 SKIPPED = 77
+OUTPUT_LINES = 30
 BOOT_SECONDS = 6
 SCRATCH = sandbox.RUN_DIR + "/scratch"
 
@@ -179,7 +181,7 @@ class Runner:
     def __init__(self, files, allow_violations=False):
         self._files, self._allow = files, allow_violations
         self._promises = {}
-        self.counts = {"ok": 0, "FAIL": 0, "skip": 0}
+        self.counts = results.counts()
 
     def run(self, groups):
         for g in groups:
@@ -190,11 +192,9 @@ class Runner:
             print(f"promise broken {count} times: {kind}")
         return self.counts
 
-    def _result(self, spec, name, verdict, seconds, detail=""):
-        self.counts[verdict] += 1
+    def _result(self, spec, name, verdict, seconds, detail="", lines=()):
         where = f"{spec.driver:5} {spec.kernel:5} nvsp {spec.nvsp:3} {spec.profile or ''}".rstrip()
-        label = f"{verdict:4} {where}  {name:24} {seconds:6.1f}s"
-        print(f"{label}  {detail}".rstrip(), flush=True)
+        results.add(self.counts, verdict, f"{where}  {name:24} {seconds:6.1f}s  {detail}", lines)
 
     def _boot(self, g, todo):
         """One boot. Returns the scenarios that are still to be run, in another boot."""
@@ -218,10 +218,9 @@ class Runner:
             faults = [str(e)]
         if faults:
             for s in todo:
-                self._result(
-                    g.spec, s.name, "FAIL", time.monotonic() - started, f"boot: {faults[0]}"
-                )
-            self._show("", faults)
+                seconds = time.monotonic() - started
+                self._result(g.spec, s.name, "FAIL", seconds, f"boot: {faults[0]}", faults[1:])
+            self._show_logs()
             if guest:
                 guest.close()
             return []
@@ -250,7 +249,7 @@ class Runner:
             self._result(
                 spec, s.name, "FAIL", time.monotonic() - started, f"after the scenario before: {e}"
             )
-            self._show("", [str(e)])
+            self._show_logs()
             return False
 
     def _scenario(self, spec, guest, s):
@@ -271,8 +270,9 @@ class Runner:
         text = output.decode(errors="replace").rstrip()
         seconds = time.monotonic() - started
         if faults:
-            self._result(spec, s.name, "FAIL", seconds, faults[0])
-            self._show(text, faults)
+            said = text.splitlines()[-OUTPUT_LINES:]
+            self._result(spec, s.name, "FAIL", seconds, faults[0], faults[1:] + said)
+            self._show_logs()
         elif status == SKIPPED:
             self._result(
                 spec, s.name, "skip", seconds, text.splitlines()[-1] if text else "no reason given"
@@ -280,12 +280,10 @@ class Runner:
         else:
             self._result(spec, s.name, "ok", seconds)
 
-    def _show(self, output, faults):
-        for fault in faults:
-            print(f"    | {fault}")
+    def _show_logs(self):
         console, log = vm.last_logs()
-        for title, text in (("output", output), ("console", console), ("emulator", log)):
-            lines = text.splitlines()[-30:]
+        for title, text in (("console", console), ("emulator", log)):
+            lines = text.splitlines()[-OUTPUT_LINES:]
             if lines:
                 print(f"    +-- {title}, its end")
                 print("\n".join(f"    | {line}" for line in lines), flush=True)
