@@ -5,6 +5,7 @@
 . /src/tests/guest/lib.sh
 
 server= vlanpeer=
+lro=$(feature large-receive-offload)
 at_exit() {
 	[ -z "$server" ] || kill $server
 	[ -z "$vlanpeer" ] || kill "$vlanpeer"
@@ -14,6 +15,8 @@ at_exit() {
 	for name in $toggled; do
 		ethtool -K "$IFACE" "$name" on >/dev/null
 	done
+	# which the stack puts off where there is a VLAN
+	ethtool -K "$IFACE" lro "$lro"
 }
 
 toggled=
