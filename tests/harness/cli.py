@@ -23,6 +23,7 @@ import same
 import results
 import sandbox
 import scenarios
+import sriov
 import vm
 from common import HARNESS, TESTS, Stop, note, usage
 
@@ -189,6 +190,13 @@ def _boot_options(boot):
         help="a setting of the emulated NIC, or vmbus.KEY=VALUE of the bus; see "
         "Documentation/host.rst",
     )
+    boot.add_argument(
+        "--vf",
+        action="append",
+        default=[],
+        metavar="KIND[,slot=N][,plugged]",
+        help=f"a slot, 7, for a VF: {' or '.join(sriov.KINDS)}; again, or -, for a NIC more",
+    )
     boot.add_argument("--share", metavar="DIR", help="is /share in the guest, writable")
     boot.add_argument(
         "--timeout", type=_seconds, default=300, metavar="S", help="of all, default 300"
@@ -279,6 +287,7 @@ def _boot(args):
         nvsp=nvsp,
         profile=args.profile,
         host=host,
+        vfs=sriov.parse(args.vf),
         icount=args.icount,
         cpu=args.cpu,
     )
@@ -352,7 +361,7 @@ def _report_violations(guest, allow):
 
 
 def _boot_inside(args, words, files, share, settings):
-    network = vm.tap_network()
+    network = vm.tap_network(len(settings["vfs"]) or 1)
     guest = None
     started = time.monotonic()
     try:

@@ -99,7 +99,7 @@ def _transfer(guest, here, there):
         port = str(s.getsockname()[1])
     with open(program, encoding="utf-8") as f:
         source = f.read()
-    bind = "0.0.0.0" if guest.network.netdev.startswith("tap") else "127.0.0.1"
+    bind = "0.0.0.0" if guest.network.netdevs[0].startswith("tap") else "127.0.0.1"
     server = subprocess.Popen(
         ["/usr/bin/python3", "-B", program, "--listen", "--ready", here, bind, port, str(BYTES)],
         stdout=subprocess.PIPE,
@@ -156,7 +156,7 @@ def _table(guest, iface, rates):
         ("driver", f"{info['driver']} ({_sh(guest, 'modinfo -n ' + info['driver'])})"),
         (
             "network",
-            "tap in a namespace" if guest.network.netdev.startswith("tap") else "QEMU user",
+            "tap in a namespace" if guest.network.netdevs[0].startswith("tap") else "QEMU user",
         ),
         ("NVSP version", _nvsp(guest)),
         ("queues", _sh(guest, f"ls -d /sys/class/net/{iface}/queues/rx-* | wc -l")),

@@ -6,12 +6,12 @@ import os
 import re
 import subprocess
 
+import sriov
 from common import HARNESS, TESTS, USAGE, Stop, note, usage
 
 DIRS = ("/usr/share/qemu", "/usr/share/seabios")
 CPU = "max"
-INSTANCE = "7d3c1b9a-2f64-4e55-9c0e-1a2b3c4d5e6f"
-GUEST_MAC = "00:15:5d:01:02:03"
+INSTANCE = "7d3c1b9%s-2f64-4e55-9c0e-1a2b3c4d5e6f"
 NVSP = ("1", "2", "4", "5", "6", "6.1")
 # What real hosts are like, as settings of the NIC and, with vmbus. in front, of the bus. The versions
 # are those that guests on such hosts report; what else is not known of one is as the device has it.
@@ -38,7 +38,7 @@ PROFILES = {
     "ws2019": {"vmbus.version": "5.0", "nvsp": "6.1", "queues": "16", "table-at": "40"},
     "azure": {"vmbus.version": "5.3", "nvsp": "6.1", "queues": "64", "table-at": "40"},
 }
-ADDRESSED_BY = {"id", "netdev", "instanceid"}  # the harness finds the device by these
+ADDRESSED_BY = {"id", "netdev", "instanceid", "vf", "vf-slot"}  # the harness finds the device by these
 OWN_OPTION = {"queues", "nvsp"}  # what a boot waits for depends on these
 VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
 
@@ -149,28 +149,44 @@ def _join(first, options):
     return ",".join([first, *(f"{k}={v}".replace(",", ",,") for k, v in options.items())])
 
 
+def guest_mac(number):
+    return f"00:15:5d:01:02:{3 + number:02x}"
+
+
 def nic_devices(spec):
     if not has_netvsc():
         note("tests/run: this emulator has no hv-netvsc: a virtio NIC stands in for it")
-        return ["-device", f"virtio-net-pci,netdev=net0,mac={GUEST_MAC},romfile="]
-    nic = {
-        "id": "nic0",
-        "netdev": "net0",
-        "mac": GUEST_MAC,
-        "instanceid": INSTANCE,
-        "queues": spec.queues,
-        "nvsp": spec.nvsp,
-    }
+        return ["-device", f"virtio-net-pci,netdev=net0,mac={guest_mac(0)},romfile="]
+    nic = {"queues": spec.queues, "nvsp": spec.nvsp}
     bus = {"id": "vmbus0", **({"wirelog": "wire"} if spec.wire else {})}
     for key, value in spec.settings().items():
         if key.startswith("vmbus."):
             bus[key[6:]] = value
         else:
             nic[key] = value
-    return ["-device", _join("vmbus-bridge", bus), "-device", _join("hv-netvsc", nic)]
+    devices = ["-device", _join("vmbus-bridge", bus)]
+    for number in range(spec.nics()):
+        own = {
+            "id": f"nic{number}",
+            "netdev": f"net{number}",
+            "mac": guest_mac(number),
+            "instanceid": INSTANCE % "abcdef"[number],
+        }
+        if any(spec.vfs[number : number + 1]):
+            own.update(sriov.port(number))
+        devices += ["-device", _join("hv-netvsc", {**own, **nic})]
+    return devices
 
 
-def command_line(spec, files, run_dir, shares, netdev):
+def _vf_devices(spec):
+    found = ["-global", sriov.NATIVE_HOTPLUG] if spec.vfs else []
+    for number, vf in enumerate(spec.vfs):
+        if vf:
+            found += sriov.arguments(number, vf, guest_mac(number))
+    return found
+
+
+def command_line(spec, files, run_dir, shares, netdevs):
     accel = ["-accel", "tcg,thread=multi"]
     if spec.icount:
         accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
@@ -224,9 +240,9 @@ def command_line(spec, files, run_dir, shares, netdev):
         "virtio-serial-pci",
         "-device",
         "virtserialport,chardev=agent,name=hv.agent",
-        "-netdev",
-        netdev,
+        *(word for netdev in netdevs for word in ("-netdev", netdev)),
         *nic_devices(spec),
+        *_vf_devices(spec),
     ]
     for directory in DIRS:
         argv += ["-L", directory]

@@ -18,6 +18,7 @@ import tomllib
 import cache
 import emulator
 import results
+import sriov
 import vm
 from common import GUEST, ROOT, TESTS, Stop, usage
 from header import read
@@ -27,7 +28,7 @@ DIRECTORY = os.path.join(TESTS, "same")
 DIFFERENCES = os.path.join(ROOT, "Documentation", "differences.toml")
 # sizes: PROCESSORSxQUEUES...; hosts: settings of the NIC, with a | between two hosts, - for none, of which
 # profile=NAME is one; check: those of SIZE/NVSP that make check records, on the first of the hosts
-KEYS = {"title", "seconds", "driver", "sizes", "nvsp", "hosts", "check"}
+KEYS = {"title", "seconds", "driver", "sizes", "nvsp", "hosts", "vf", "check"}
 ROW = {"recordings", "section", "reason"}
 LINES = {"stock", "ours"}
 STOPPED = "STOP: "  # begins a line that says why a recording ended early
@@ -108,6 +109,7 @@ def _load(name, kernel, brief):
     try:
         seconds = float(header["seconds"])
         sizes = [tuple(map(int, size.split("x"))) for size in header.get("sizes", "4x4").split()]
+        vfs = sriov.parse(header.get("vf", "").split())
         hosts = [(host.pop("profile", None), host) for host in _hosts(header.get("hosts", "-"))]
         specs = [
             vm.Spec(
@@ -117,6 +119,7 @@ def _load(name, kernel, brief):
                 nvsp=nvsp,
                 profile=profile,
                 host=host,
+                vfs=vfs,
                 wire=True,
             )
             for (cpus, queues), (profile, host) in itertools.product(sizes, hosts)
@@ -302,7 +305,7 @@ class Recorder:
     def _boot(self, spec):
         with Progress(f"booting {spec.driver}"):
             deadline = time.monotonic() + 120
-            return vm.Vm(spec, self._files, vm.tap_network(), deadline=deadline)
+            return vm.Vm(spec, self._files, vm.tap_network(spec.nics()), deadline=deadline)
 
     @staticmethod
     def _unload(guest):

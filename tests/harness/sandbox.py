@@ -27,6 +27,8 @@ SYS_PIVOT_ROOT = 155
 
 RUN_DIR = "/run-vm"
 PEER_MAC = "02:00:00:00:00:01"
+# of the peer: each NIC has networks of its own
+ADDRESSES = [(f"192.0.{n}.1/24", f"2001:db8:{n - 2:x}::1/64") for n in range(2, 8)]
 
 STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -236,20 +238,21 @@ def unbind(target):
     _libc.umount2(target.encode(), MNT_DETACH)
 
 
-def make_tap():
-    """The peer: this namespace's end of a tap, the other one being QEMU's."""
+def make_tap(number=0):
+    """The peer of a NIC: this namespace's end of a tap, the other one being QEMU's."""
+    name = f"tap{number}"
     if not os.path.exists("/dev/net/tun"):
         raise usage("no /dev/net/tun on this machine: taps cannot be made")
     _ip("link set lo up", "configure a network namespace (CAP_NET_ADMIN)")
-    if "tap0:" in tool("ip", "link", "show"):
+    if f"{name}:" in tool("ip", "link", "show"):
         _ip(
-            "link del tap0", "delete a tap"
+            f"link del {name}", "delete a tap"
         )  # with the neighbours, metrics, offloads of the boot before
-    _ip("tuntap add dev tap0 mode tap vnet_hdr", "make a tap (TUNSETIFF on /dev/net/tun)")
-    _ip(f"link set tap0 address {PEER_MAC}", "configure a tap")
-    _ip("addr add 192.0.2.1/24 dev tap0", "configure a tap")
-    _ip("addr add 2001:db8::1/64 dev tap0 nodad", "configure a tap")
-    _ip("link set tap0 up", "configure a tap")
+    _ip(f"tuntap add dev {name} mode tap vnet_hdr", "make a tap (TUNSETIFF on /dev/net/tun)")
+    _ip(f"link set {name} address {PEER_MAC}", "configure a tap")
+    for address in ADDRESSES[number]:
+        _ip(f"addr add {address} dev {name} nodad", "configure a tap")
+    _ip(f"link set {name} up", "configure a tap")
 
 
 def _ip(words, right):

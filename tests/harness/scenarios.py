@@ -12,6 +12,7 @@ import emulator
 import packages
 import results
 import sandbox
+import sriov
 import vm
 from common import TESTS, Stop, usage
 from header import read
@@ -21,7 +22,7 @@ DIRECTORY = os.path.join(TESTS, "scenarios")
 # What may differ between drivers, as ours.KEY and stock.KEY. check: on which KERNEL or KERNEL/NVSP of
 # them all it runs in make check: ours on its first kernel unless told, stock nowhere. profile: real hosts
 # that it runs on, one after the other, whose queues and NVSP version are what others' defaults are.
-SETTINGS = {"seconds", "cpus", "queues", "kernel", "nvsp", "profile", "host", "check"}
+SETTINGS = {"seconds", "cpus", "queues", "kernel", "nvsp", "profile", "host", "vf", "check"}
 KEYS = {"title", "for", "driver", "layer", "share"} | SETTINGS
 KEYS |= {f"{name}.{key}" for name in driver.DRIVERS for key in SETTINGS}
 SKIPPED = 77
@@ -82,6 +83,7 @@ def _load(name, drv, brief):
     if not os.access(path, os.X_OK):
         raise usage(f"{path} is not executable")
     host = dict(word.partition("=")[::2] for word in shlex.split(header.get("host", "")))
+    vfs = _vfs(path, header)
     load = _choice(path, header, "driver", ("load", "none"), "load") == "load"
     kernels = [k for k in _kernels(path, header, drv) if k in driver.kernels(drv)]
     specs = [
@@ -94,6 +96,7 @@ def _load(name, drv, brief):
             nvsp=nvsp,
             profile=name,
             host=host,
+            vfs=vfs,
         )
         for kernel in kernels
         for name, real in _profiles(path, header)
@@ -111,6 +114,13 @@ def _load(name, drv, brief):
         load,
         specs,
     )
+
+
+def _vfs(path, header):
+    try:
+        return sriov.parse(header.get("vf", "").split())
+    except Stop as e:
+        raise usage(f"{path}: {e}") from None
 
 
 def _profiles(path, header):
@@ -205,7 +215,7 @@ class Runner:
         started = time.monotonic()
         try:
             with Progress("booting"):
-                network = vm.tap_network()
+                network = vm.tap_network(g.spec.nics())
                 guest = vm.Vm(
                     g.spec,
                     self._files[g.spec.kernel],

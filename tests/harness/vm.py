@@ -13,13 +13,14 @@ import time
 import emulator
 import hostverbs
 import sandbox
+import sriov
 from agent import Agent
 from common import ROOT, TIMEOUT, Stop, usage
 from console import Console
 from qmp import Qmp, QmpError
 
 GUEST_PATH = "/run/hv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-TAP_NETDEV = "tap,id=net0,ifname=tap0,script=no,downscript=no,vhost=off"
+TAP_NETDEV = "tap,id=net%d,ifname=tap%d,script=no,downscript=no,vhost=off"
 
 
 class GuestGone(Stop):
@@ -43,6 +44,7 @@ class Spec:
     nvsp: str = "6.1"
     profile: str = None  # of emulator.PROFILES; host, queues and nvsp win over it
     host: dict = dataclasses.field(default_factory=dict)
+    vfs: tuple = ()  # of sriov.Vf: for each NIC a slot and what is in it, or None
     icount: bool = False
     cpu: str = None
     mitigations: bool = False  # of the guest's kernel: off is faster, on is what users run
@@ -58,8 +60,12 @@ class Spec:
             self.queues,
             self.nvsp,
             self.profile or "",
+            self.vfs,
             tuple(sorted(self.host.items())),
         )
+
+    def nics(self):
+        return len(self.vfs) or 1
 
     def settings(self):
         """All of the host but what makes every boot different: the profile's, and those beside it."""
@@ -86,9 +92,9 @@ class Spec:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """The peer's side: a tap in this namespace, or QEMU's user network."""
+    """The peer's side: a tap in this namespace for each NIC, or QEMU's user network."""
 
-    netdev: str = TAP_NETDEV
+    netdevs: tuple
     peer_mac: str = ""
     peer4: str = "192.0.2.1"
     guest4: str = "192.0.2.2"
@@ -105,14 +111,16 @@ class Network:
         }
 
 
-def tap_network():
-    sandbox.make_tap()
-    return Network(peer_mac=sandbox.PEER_MAC)
+def tap_network(count=1):
+    for number in range(count):
+        sandbox.make_tap(number)
+    netdevs = tuple(TAP_NETDEV % (number, number) for number in range(count))
+    return Network(netdevs, peer_mac=sandbox.PEER_MAC)
 
 
 def user_network():
     return Network(
-        netdev="user,id=net0",
+        netdevs=("user,id=net0",),
         peer_mac="52:55:0a:00:02:02",
         peer4="10.0.2.2",
         guest4="10.0.2.15",
@@ -191,7 +199,7 @@ class Vm:
             )
         for tag in shares:
             self._wait_for_file(f"fs-{tag}", f"fs-{tag}.log")
-        argv = emulator.command_line(self.spec, files, self._dir, shares, self.network.netdev)
+        argv = emulator.command_line(self.spec, files, self._dir, shares, self.network.netdevs)
         self._spawn(argv, "qemu.log")
         self._wait_for_file("qmp", "qemu.log")
         self._wait_for_file("agent", "qemu.log")
@@ -282,7 +290,7 @@ class Vm:
 
     def host(self, words):
         """(status, stdout, stderr) of a `host` verb."""
-        return hostverbs.run(self._qmp, self._log, words)
+        return hostverbs.run(self._qmp, self._log, self.spec.vfs, words)
 
     def host_get(self, name):
         """The value of a property, as `host get` names it."""

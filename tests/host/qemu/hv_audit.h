@@ -72,6 +72,7 @@
     X(PAD_RNDIS,         "rndis-padding-not-zero", PROMISE,  "3.3")  \
     X(BEFORE_FILTER,     "data-before-filter",    PROMISE,   "2.12") \
     X(DATA_WHILE_VF,     "data-while-vf",         PROMISE,   "2.8")  \
+    X(PATH_NO_VF,        "nvsp-path-without-vf",  PROMISE,   "2.8")  \
     X(INFRAME_VLAN,      "in-frame-vlan",         PROMISE,   "3.4")  \
     X(RX_LEFT,           "rx-not-returned",       PROMISE,   "2.12") \
     X(TEARDOWN_ORDER,    "teardown-order",        PROMISE,   "2.12")

@@ -73,11 +73,16 @@ void nic_complete(HvChan *chan, uint64_t tid, uint32_t type, uint8_t *msg,
     nic_chan(chan)->count.completions_sent++;
 }
 
+void nic_complete_empty(HvChan *chan, uint64_t tid)
+{
+    hv_chan_send(chan, PKT_COMPLETION, false, tid, NULL, 0, NULL, 0);
+    nic_chan(chan)->count.completions_sent++;
+}
+
 static void complete_empty(HvChan *chan, HvPacket *pkt)
 {
     if (pkt->wants_completion) {
-        hv_chan_send(chan, PKT_COMPLETION, false, pkt->tid, NULL, 0, NULL, 0);
-        nic_chan(chan)->count.completions_sent++;
+        nic_complete_empty(chan, pkt->tid);
     }
 }
 
@@ -236,18 +241,6 @@ static void nvsp_ndis_config(HvNic *nic, HvChan *chan, HvPacket *pkt)
     complete_empty(chan, pkt);
 }
 
-static void nvsp_switch_path(HvNic *nic, HvChan *chan, HvPacket *pkt)
-{
-    uint32_t path = ldl_le_p(pkt->payload + 4);
-
-    if (path > 1) {
-        hv_audit(HV_AUDIT_NVSP_PATH, "data path %u", path);
-    }
-    /* there is no VF, so what the guest gets stays synthetic */
-    tx_path_set(nic, path == 1);
-    complete_empty(chan, pkt);
-}
-
 static void nvsp_oid_query(HvNic *nic, HvChan *chan, HvPacket *pkt)
 {
     uint8_t m[40] = { 0 };
@@ -374,7 +367,7 @@ static const struct {
     { NVSP_REVOKE_RECV_BUF, NVSP_V1, 6, 8, 0, nvsp_revoke },
     { NVSP_REVOKE_SEND_BUF, NVSP_V1, 6, 8, 0, nvsp_revoke },
     { NVSP_RNDIS, NVSP_V1, 16, 16, ANY_CHANNEL, nvsp_rndis },
-    { NVSP_SWITCH_PATH, NVSP_V4, 8, 8, 0, nvsp_switch_path },
+    { NVSP_SWITCH_PATH, NVSP_V4, 8, 8, 0, vf_switch },
     { NVSP_OID_QUERY, NVSP_V5, 12, 12, NEEDS_ANSWER, nvsp_oid_query },
     { NVSP_SUBCHANNEL, NVSP_V5, 12, 12, NEEDS_ANSWER, nvsp_subchannel },
 };
@@ -506,6 +499,7 @@ static void chan_work(HvChan *chan)
     if (chan->index == 0) {
         send_table(nic);
         rndis_flush(nic);
+        vf_flush(nic);
     }
     hold_flush(chan);
     if (nic->hold_rings) {
@@ -527,6 +521,7 @@ static void chan_work(HvChan *chan)
     /* completions made sections free that these may wait for */
     rx_flush(chan);
     rndis_flush(nic);
+    vf_flush(nic);
     /* without room the guest's signal, without the backend its callback wakes us */
     if (more && !tx_blocked(nic) &&
         (!budget || hv_chan_room(chan, NIC_ANSWER_ROOM))) {
@@ -552,7 +547,7 @@ static void session_reset(HvNic *nic)
     nic->table_sent = false;
     nic->rndis_up = false;
     nic->filter = 0;            /* channels hear of it when they are opened */
-    nic->vf_path = false;
+    vf_reset(nic);
     memset(&nic->offload, 0, sizeof(nic->offload));
     memset(&nic->rss, 0, sizeof(nic->rss));
     nic->gen.wanted = 0;
@@ -700,6 +695,18 @@ static void get_counters(Object *obj, Visitor *v, const char *name, void *opaque
     visit_number(v, "rx-oversize", nic->rx_oversize);
     visit_number(v, "rx-down", nic->rx_down);
     visit_number(v, "tx-dropped", nic->tx_dropped);
+    visit_number(v, "vf-plugged", nic->vf.port && nic->vf.port->peer);
+    visit_number(v, "vf-slot-on", vf_slot_is_on(nic));
+    visit_number(v, "vf-associated", nic->vf.associated);
+    visit_number(v, "vf-path", nic->vf_path);
+    visit_number(v, "vf-switches", nic->vf.switches);
+    visit_number(v, "vf-refused", nic->vf.refused);
+    visit_number(v, "vf-unanswered", g_queue_get_length(&nic->vf.requests));
+    visit_number(v, "vf-tx-packets", nic->vf.tx_packets);
+    visit_number(v, "vf-rx-packets", nic->vf.rx_packets);
+    visit_number(v, "vf-rx-dropped", nic->vf.rx_dropped);
+    visit_number(v, "wrong-path-vf", nic->vf.wrong_vf);
+    visit_number(v, "wrong-path-synthetic", nic->vf.wrong_synthetic);
     visit_number(v, "rsc-packets", nic->rsc_packets);
     visit_number(v, "rsc-segments", nic->rsc_segments);
     visit_number(v, "generated", nic->gen.sent);
@@ -759,9 +766,10 @@ static void nic_do(Object *obj, const char *text, Error **errp)
         nic_wake(HV_NETVSC(obj));
     } else if (!hold_do(HV_NETVSC(obj), text, errp) &&
                !rsc_do(HV_NETVSC(obj), text, errp) &&
+               !vf_do(HV_NETVSC(obj), text, errp) &&
                !event_do(HV_NETVSC(obj), text, errp)) {
         error_setg(errp, "unknown command '%s': generate, meter, kick, txhold, ringhold, "
-                   "greet, batch, rsc, indicate, rescind or send-table", text);
+                   "greet, batch, rsc, indicate, rescind, send-table or vf", text);
     }
 }
 
@@ -873,6 +881,7 @@ static void nic_realize(DeviceState *qdev, Error **errp)
                             &qdev->mem_reentrancy_guard, nic);
     offers_setup(nic);
     backend_setup(nic);
+    vf_init(nic);
     session_reset(nic);
 }
 
@@ -901,6 +910,9 @@ static Property nic_properties[] = {
     DEFINE_PROP_UINT32("tx-section", HvNic, send_section, NVSP_SEND_SECTION),
     DEFINE_PROP_UINT32("table-at", HvNic, table_at, NVSP_SEND_TABLE_AT),
     DEFINE_PROP_UINT32("table-field", HvNic, table_field, 0),
+    DEFINE_PROP_STRING("vf", HvNic, vf.netdev),
+    DEFINE_PROP_STRING("vf-slot", HvNic, vf.slot),
+    DEFINE_PROP_UINT32("vf-serial", HvNic, vf.serial, 0),
     DEFINE_PROP_BOOL("vnet-hdr", HvNic, use_vnet, true),
     DEFINE_PROP_BOOL("full-ranges", HvNic, full_ranges, true),
     DEFINE_PROP_END_OF_LIST()

@@ -3,7 +3,7 @@
  * The host's synthetic NIC.  One file for each of its jobs: hv_netvsc.c is the
  * device and NVSP, hv_rndis.c the control messages and OIDs, hv_tx.c what the
  * guest sends, hv_rx.c what it gets, hv_rss.c which channel gets it, hv_rsc.c what
- * of it is coalesced.
+ * of it is coalesced, hv_vf.c what goes by a VF instead.
  */
 #ifndef HV_NETVSC_H
 #define HV_NETVSC_H
@@ -128,6 +128,27 @@ typedef struct NicSwitches {
     bool lso4, lso6, rsc4, rsc6;
 } NicSwitches;
 
+/* See hv_vf.c. */
+typedef struct NicVf {
+    /* settings */
+    char *netdev;                       /* the name of the port for a VF, if there is one */
+    char *slot;                         /* the id of its slot */
+    uint32_t serial;                    /* as told to the guest */
+
+    bool mixed;                         /* broadcast and multicast stay synthetic */
+    bool drop;                          /* what comes on the wrong path */
+    NetClientState *port;
+    bool associated;                    /* the guest is told of a VF */
+    bool told;                          /* in this session it was, ever */
+    bool refuse;                        /* to switch to it */
+    int64_t delay;                      /* ms, of the answers to 129 */
+    GQueue requests, news;
+    QEMUTimer *timer;
+    uint64_t tx_packets, rx_packets, rx_dropped;
+    uint64_t wrong_vf, wrong_synthetic; /* frames that the guest sent the wrong way */
+    uint64_t switches, refused;
+} NicVf;
+
 typedef struct NicGenerator {
     uint64_t wanted, sent;
     uint32_t size;
@@ -164,6 +185,7 @@ struct HvNic {
     unsigned batch;                     /* most frames in a packet for the guest */
     uint32_t nvsp_max;
     NicOffload can;                     /* follows from what is offered */
+    NicVf vf;
 
     NICState *nic;
     NicChan *nchan;
@@ -186,7 +208,7 @@ struct HvNic {
     bool table_sent;
     bool rndis_up;
     uint32_t filter;
-    bool vf_path;                       /* what the guest asked for by 129 */
+    bool vf_path;                       /* data goes by the VF */
     NicOffload offload;
     NicRss rss;
     NicRsc *rsc;
@@ -234,6 +256,8 @@ void nic_wake(HvNic *nic);
 /* nic_complete: answer a request with an NVSP message of @len bytes. */
 void nic_complete(HvChan *chan, uint64_t tid, uint32_t type, uint8_t *msg,
                   uint32_t len);
+/* nic_complete_empty: the same without a message. */
+void nic_complete_empty(HvChan *chan, uint64_t tid);
 
 /* hv_rndis.c */
 /* rndis_control: handle one gathered control message. */
@@ -326,6 +350,27 @@ void greet_filter(HvNic *nic, uint32_t before);
 /* hv_event.c */
 /* event_do: a command of this file; false: it is none. */
 bool event_do(HvNic *nic, const char *text, Error **errp);
+
+/* hv_vf.c */
+void vf_init(HvNic *nic);
+/* vf_reset: the session is over. */
+void vf_reset(HvNic *nic);
+/* vf_rndis_up: from now on the guest may hear of a VF. */
+void vf_rndis_up(HvNic *nic);
+/* vf_flush: send what is due, as long as there is room. */
+void vf_flush(HvNic *nic);
+/* vf_switch: handle NVSP 129. */
+void vf_switch(HvNic *nic, HvChan *chan, HvPacket *pkt);
+/* vf_completed: @tid is that of a message about the VF, which needs no completion. */
+bool vf_completed(HvChan *chan, uint64_t tid);
+/* vf_takes: this frame of the backend goes to the VF. */
+bool vf_takes(const HvNic *nic, const uint8_t *frame);
+/* vf_deliver: give it to it; its checksum is done. */
+void vf_deliver(HvNic *nic, NicFrame *f);
+/* vf_slot_is_on: the guest gives the VF's slot power, or has not finished to end that. */
+bool vf_slot_is_on(const HvNic *nic);
+/* vf_do: a command of this file; false: it is none. */
+bool vf_do(HvNic *nic, const char *text, Error **errp);
 
 /* hv_rsc.c */
 typedef enum {

@@ -609,6 +609,7 @@ static void on_initialize(HvNic *nic, const uint8_t *msg, size_t len)
     stl_le_p(m + 36, 0xEFFFFFFF);
     stl_le_p(m + 40, RNDIS_ALIGN_SHIFT);
     queue_answer(nic, m, sizeof(m));
+    vf_rndis_up(nic);
 }
 
 static void on_halt(HvNic *nic, const uint8_t *msg, size_t len)

@@ -160,6 +160,9 @@ void rx_completed(HvChan *chan, HvPacket *pkt)
                    pkt->payload, &pkt->payload_len)) {
         return;
     }
+    if (vf_completed(chan, pkt->tid)) {
+        return;
+    }
     p = g_hash_table_lookup(nc->outstanding, &pkt->tid);
     if (!p) {
         hv_audit(HV_AUDIT_COMPLETION_ID, "id 0x%" PRIx64 " on channel %u", pkt->tid,
@@ -475,7 +478,7 @@ bool rx_can_receive(NetClientState *nc)
 {
     HvNic *nic = qemu_get_nic_opaque(nc);
 
-    return !is_up(nic) || nic->nfree > NVSP_CONTROL_SECTIONS;
+    return !is_up(nic) || nic->vf_path || nic->nfree > NVSP_CONTROL_SECTIONS;
 }
 
 ssize_t rx_receive(NetClientState *nc, const uint8_t *buf, size_t size)
@@ -486,21 +489,27 @@ ssize_t rx_receive(NetClientState *nc, const uint8_t *buf, size_t size)
         ? (const struct virtio_net_hdr *)buf : &no_header;
     uint8_t copy[ETH_FIELD_MAX + 4];
     NicFrame f = { .data = copy, .len = size - nic->vnet_len };
+    bool by_vf;
 
-    if (!is_up(nic)) {
-        nic->rx_down++;
-        return size;
-    }
     if (size < nic->vnet_len + 14u || f.len > sizeof(copy)) {
         nic->rx_oversize++;
         return size;
     }
-    if (!filter_passes(nic, buf + nic->vnet_len)) {
+    by_vf = vf_takes(nic, buf + nic->vnet_len);
+    if (!by_vf && !is_up(nic)) {
+        nic->rx_down++;
+        return size;
+    }
+    if (!by_vf && !filter_passes(nic, buf + nic->vnet_len)) {
         nic->rx_filtered++;
         return size;
     }
     memcpy(copy, buf + nic->vnet_len, f.len);
     finish_checksum(&f, h);
+    if (by_vf) {
+        vf_deliver(nic, &f);
+        return size;
+    }
     flow_parse(f.data, f.len, &f.flow);
     verify_checksum(&f);
     if (f.len > nic->mtu_field + f.flow.tag_bytes) {

@@ -740,6 +740,7 @@ static uint32_t data_message(HvChan *chan, HvPacket *pkt, uint32_t len, uint32_t
     NicChan *nc = nic_chan(chan);
     TxFrame frames[RNDIS_MAX_PACKETS];
     int n = parse_batch(nic, len, first, frames);
+    bool lost = false;
 
     if (n < 0) {
         return NVSP_STATUS_FAIL;
@@ -749,12 +750,16 @@ static uint32_t data_message(HvChan *chan, HvPacket *pkt, uint32_t len, uint32_t
     }
     if (pkt->position >= nc->vf_from) {
         hv_audit(HV_AUDIT_DATA_WHILE_VF, "%d packets on channel %u", n, chan->index);
+        nic->vf.wrong_synthetic += n;
+        lost = nic->vf.drop;
     }
     for (int i = 0; i < n; i++) {
         meter(&nic->meter, frames[i].len);
         nc->count.tx_packets++;
         nc->count.tx_bytes += frames[i].len;
-        transmit(nic, &frames[i]);
+        if (!lost) {
+            transmit(nic, &frames[i]);
+        }
     }
     return NVSP_STATUS_OK;
 }

@@ -113,6 +113,7 @@ enum {
 #define NVSP_STATUS_OK                  1
 #define NVSP_STATUS_FAIL                2
 #define NVSP_NO_SECTION                 0xFFFFFFFFu
+#define NVSP_CAP_SRIOV                  (1u << 2)
 #define NVSP_CAP_VLAN                   (1u << 3)
 #define NVSP_CAP_TEAMING                (1u << 5)
 #define NVSP_CAP_RSC                    (1u << 7)
