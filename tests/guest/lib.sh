@@ -158,9 +158,9 @@ END
 
 # --- the host
 
-# counter NAME: one that the NIC has as a whole
+# counter NAME [nicN]: one that the NIC, or the other one, has as a whole
 counter() {
-	host counters | sed -n "s/^ \"$1\": \([0-9]*\),*$/\1/p"
+	host ${2:+"$2"} counters | sed -n "s/^ \"$1\": \([0-9]*\),*$/\1/p"
 }
 
 # per_channel NAME: its values, channel 0 first
@@ -181,6 +181,11 @@ sections_are_back() {
 	host counters >"$work/counters"
 	total=$(sed -n 's/^ "rx-sections": \([0-9]*\).*/\1/p' "$work/counters")
 	sees "$total" sed -n 's/^ "rx-sections-free": \([0-9]*\).*/\1/p' "$work/counters"
+}
+
+# vf_iface [SLOT]: the interface of the PCI NIC in slot 7, or that one
+vf_iface() {
+	ls "/sys/bus/pci/devices/$(cat "/sys/bus/pci/slots/${1:-7}/address").0/net"
 }
 
 # --- a kernel with kmemleak
