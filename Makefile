@@ -10,9 +10,10 @@ endif
 
 obj-$(CONFIG_HYPERV_NET) += hv_netvsc.o
 
-hv_netvsc-y := netvsc_drv.o netvsc_debugfs.o netvsc_ethtool.o netvsc_config.o netvsc_rx.o \
+hv_netvsc-y := netvsc_drv.o netvsc_debugfs.o netvsc_ethtool.o netvsc_config.o netvsc_rx.o netvsc_bpf.o \
 	       netvsc_tx.o rndis_filter.o netvsc.o netvsc_vmbus.o rndis_msg.o netvsc_trace.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/fake_bus.o
+hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/bpf_test.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/nvsp_test.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/rndis_test.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/config_test.o

@@ -33,6 +33,7 @@
 #include <linux/u64_stats_sync.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <net/xdp.h>
 
 #define NETVSC_CHANNELS_MAX	64
 #define NETVSC_DEFAULT_CHANNELS	16
@@ -69,6 +70,7 @@
 struct bpf_prog;
 struct netvsc;
 struct netvsc_chan;
+struct netvsc_frame;
 struct netvsc_plan;
 struct netvsc_req;
 struct page_pool;
@@ -245,6 +247,7 @@ struct netvsc_bufs {
  * @wake_queue: queue woken
  * @vlan_error: dropped: a tag in the frame could not be taken out
  * @dropped: all packets dropped
+ * @xdp_xmit: frames that ndo_xdp_xmit() has taken
  */
 struct netvsc_tx_stats {
 	struct u64_stats_sync sync;
@@ -258,6 +261,7 @@ struct netvsc_tx_stats {
 	u64_stats_t wake_queue;
 	u64_stats_t vlan_error;
 	u64_stats_t dropped;
+	u64_stats_t xdp_xmit;
 };
 
 /**
@@ -279,7 +283,7 @@ struct netvsc_done_stats {
 /**
  * struct netvsc_rx_stats - per channel, for the life of the device
  * @sync: written by NAPI
- * @packets: passed up
+ * @packets: passed up, or sent elsewhere by an XDP program
  * @bytes: of their frames
  * @multicast: multicast and broadcast frames among them
  * @no_memory: dropped for want of memory
@@ -288,6 +292,9 @@ struct netvsc_done_stats {
  * @early: frames that came while the interface was not up, or that had to make
  *	way for netpoll
  * @comp_busy: times that acknowledgments did not fit the ring, and waited
+ * @xdp_drop: frames that an XDP program dropped, or was not to see
+ * @xdp_redirect: frames that it redirected
+ * @xdp_tx: frames that it sent back
  */
 struct netvsc_rx_stats {
 	struct u64_stats_sync sync;
@@ -299,16 +306,22 @@ struct netvsc_rx_stats {
 	u64_stats_t refused;
 	u64_stats_t early;
 	u64_stats_t comp_busy;
+	u64_stats_t xdp_drop;
+	u64_stats_t xdp_redirect;
+	u64_stats_t xdp_tx;
 };
 
 #define NETVSC_REQS		1024	/* a channel; a power of two */
 #define NETVSC_HDR_SLOT		128	/* bytes; divides the page size */
 #define NETVSC_SECTION_CACHE	16	/* a channel; a power of two */
 
+#define NETVSC_HELD_XDP		BIT(0)
+
 /**
  * struct netvsc_req - a packet on the ring that the host has to complete
  * @id: transaction id of its current use; 0: free
- * @skb: freed at completion, NULL if all was copied into a section
+ * @held: freed at completion: an skb, or an xdp_frame and NETVSC_HELD_XDP; 0 if
+ *	all was copied into a section
  * @hdr: memory for an RNDIS header, NETVSC_HDR_SLOT bytes within one page
  * @section: send section, or NETVSC_NO_SECTION
  * @packets: that it carries
@@ -321,7 +334,7 @@ struct netvsc_rx_stats {
  */
 struct netvsc_req {
 	u64 id;
-	struct sk_buff *skb;
+	unsigned long held;
 	void *hdr;
 	u32 section;
 	u32 packets;
@@ -401,24 +414,30 @@ struct netvsc_ack {
 
 /**
  * struct netvsc_rsc - a coalesced frame of which not all fragments have come
- * @skb: what has come; NULL: the frame is lost, for want of memory or as none may
- *	be passed up
+ * @frame: what has come, if not @lost
  * @count: fragments that have come; 0: there is no such frame
  * @first: bytes of the first
- * @csum: RNDIS_RX_CSUM_* that came with the first
+ * @lost: for want of memory, as none may be passed up, or as an XDP program takes
+ *	none that is so long
  */
 struct netvsc_rsc {
-	struct sk_buff *skb;
+	struct netvsc_frame *frame;
 	u32 count;
 	u32 first;
-	u32 csum;
+	bool lost;
 };
+
+/* What an XDP program did that its poll has to finish */
+#define NETVSC_XDP_TX		BIT(0)
+#define NETVSC_XDP_REDIRECT	BIT(1)
 
 /**
  * struct netvsc_rx - a channel's receive side
  * @napi: its NAPI instance
  * @enabled: NAPI is; RTNL
  * @pool: memory for frames
+ * @xdp_rxq: the queue, as XDP programs know it
+ * @xdp_todo: NETVSC_XDP_*
  * @pkt: bus's private copy of the packet that the last poll did not finish
  * @next_range: of it
  * @pkt_status: so far
@@ -427,6 +446,8 @@ struct netvsc_rsc {
  * @ack_size: its entries, a power of two
  * @ack_head: entries ever put in
  * @ack_tail: entries ever sent
+ * @late: frames whose sending was completed as netpoll polled, which may not give
+ *	their memory back; each begins with the address of the next
  * @done_packets: completed since the last look at the queue's byte limit
  * @done_bytes: of those
  * @empty_polls: polls in a row that found nothing
@@ -439,6 +460,8 @@ struct netvsc_rx {
 	struct napi_struct napi;
 	bool enabled;
 	struct page_pool *pool;
+	struct xdp_rxq_info xdp_rxq;
+	u32 xdp_todo;
 	struct vmpacket_descriptor *pkt;
 	u32 next_range;
 	u32 pkt_status;
@@ -447,6 +470,7 @@ struct netvsc_rx {
 	u32 ack_size;
 	u32 ack_head;
 	u32 ack_tail;
+	struct xdp_frame *late;
 	u32 done_packets;
 	u32 done_bytes;
 	u32 empty_polls;
@@ -568,6 +592,7 @@ struct netvsc_link {
  * @state: RTNL; read by the datapath with READ_ONCE()
  * @cfg: RTNL: the configuration that is wanted, as far as the host takes it
  * @plan: RTNL: room for a change that is being made
+ * @xdp_prog: RTNL, RCU: XDP program; not of @cfg, as no session depends on it
  * @rss: RTNL: the spreading in force: that of @cfg, or an even one where its
  *	table names channels that there are not
  * @sess: RTNL: what was agreed with the host
@@ -603,6 +628,7 @@ struct netvsc {
 	enum netvsc_state state;
 	struct netvsc_config cfg;
 	struct netvsc_plan *plan;
+	struct bpf_prog __rcu *xdp_prog;
 	struct netvsc_rss rss;
 	struct nvsp_session sess;
 	struct netvsc_bufs *bufs;

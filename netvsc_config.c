@@ -12,6 +12,7 @@
 #include <net/netdev_queues.h>
 
 #include "netvsc.h"
+#include "netvsc_bpf.h"
 #include "netvsc_config.h"
 #include "netvsc_rx.h"
 #include "netvsc_tx.h"
@@ -112,6 +113,7 @@ VISIBLE_IF_KUNIT int netvsc_validate(const struct netvsc *nv,
 				     const struct netvsc_config *want,
 				     struct netlink_ext_ack *extack)
 {
+	const struct bpf_prog *prog;
 	u32 i;
 
 	if (want->mtu < NETVSC_MTU_MIN || want->mtu > NETVSC_MTU_MAX) {
@@ -130,7 +132,9 @@ VISIBLE_IF_KUNIT int netvsc_validate(const struct netvsc *nv,
 	for (i = 0; nv->nchans > 1 && i < nv->sess.rss_entries; i++)
 		if (want->rss.table[i] >= NETVSC_CHANNELS_MAX)
 			return -EINVAL;
-	return 0;
+	prog = rcu_dereference_protected(nv->xdp_prog, !nv->registered ||
+					 lockdep_rtnl_is_held());
+	return netvsc_bpf_check(nv, prog, want->mtu, want->features, extack);
 }
 
 /* Does the change need another session? */
@@ -594,7 +598,8 @@ static void netvsc_update_features(struct netvsc *nv)
 }
 
 /**
- * netvsc_fix_features() - features that this host cannot do stay off
+ * netvsc_fix_features() - features that this host cannot do stay off, and LRO where
+ *	a program takes frames in one piece only
  * @ndev: the interface
  * @features: that the user, or a device above, wants
  *
@@ -605,7 +610,15 @@ static void netvsc_update_features(struct netvsc *nv)
 netdev_features_t netvsc_fix_features(struct net_device *ndev,
 				      netdev_features_t features)
 {
-	return features & ~(NETVSC_HW_FEATURES & ~ndev->hw_features);
+	struct netvsc *nv = netdev_priv(ndev);
+
+	features &= ~(NETVSC_HW_FEATURES & ~ndev->hw_features);
+	if ((features & NETIF_F_LRO) &&
+	    netvsc_bpf_is_linear(rtnl_dereference(nv->xdp_prog))) {
+		netdev_info(ndev, "Skip LRO - unsupported with XDP\n");
+		features &= ~NETIF_F_LRO;
+	}
+	return features;
 }
 
 /* A host forgets the address that the interface was given */

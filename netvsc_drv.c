@@ -11,6 +11,7 @@
 #include <linux/rtnetlink.h>
 
 #include "netvsc.h"
+#include "netvsc_bpf.h"
 #include "netvsc_config.h"
 #include "netvsc_debugfs.h"
 #include "netvsc_ethtool.h"
@@ -114,6 +115,23 @@ static int netvsc_set_mac(struct net_device *ndev, void *addr)
 	return ret;
 }
 
+/* ndo_bpf: its reference to the program is ours if this returns 0 */
+static int netvsc_bpf(struct net_device *ndev, struct netdev_bpf *bpf)
+{
+	struct netvsc *nv = netdev_priv(ndev);
+	int ret;
+
+	if (bpf->command != XDP_SETUP_PROG)
+		return -EINVAL;
+	if (bpf->prog && !netvsc_has_session(nv->state))
+		return -ENODEV;
+	ret = netvsc_bpf_check(nv, bpf->prog, ndev->mtu, ndev->features,
+			       bpf->extack);
+	if (!ret)
+		netvsc_bpf_set(nv, bpf->prog);
+	return ret;
+}
+
 static const struct net_device_ops netvsc_netdev_ops = {
 	.ndo_open		= netvsc_open,
 	.ndo_stop		= netvsc_stop,
@@ -127,6 +145,8 @@ static const struct net_device_ops netvsc_netdev_ops = {
 	.ndo_features_check	= netvsc_features_check,
 	.ndo_validate_addr	= eth_validate_addr,
 	.ndo_get_stats64	= netvsc_get_stats64,
+	.ndo_bpf		= netvsc_bpf,
+	.ndo_xdp_xmit		= netvsc_xdp_xmit,
 };
 
 /* A host that refuses, or says nothing, is asked again when the mode changes */
@@ -242,6 +262,10 @@ static void netvsc_init_netdev(struct net_device *ndev)
 	ndev->stat_ops = &netvsc_stat_ops;
 	ndev->needed_headroom = NETVSC_NEEDED_HEADROOM;
 	ndev->min_mtu = NETVSC_MTU_MIN;
+	ndev->xdp_metadata_ops = &netvsc_xdp_metadata_ops;
+	xdp_set_features_flag(ndev, NETDEV_XDP_ACT_BASIC | NETDEV_XDP_ACT_REDIRECT |
+			      NETDEV_XDP_ACT_NDO_XMIT | NETDEV_XDP_ACT_RX_SG |
+			      NETDEV_XDP_ACT_NDO_XMIT_SG);
 	netif_carrier_off(ndev);
 }
 

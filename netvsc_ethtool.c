@@ -70,12 +70,12 @@ static const struct netvsc_stat netvsc_device_stats[] = {
 static const struct netvsc_stat netvsc_queue_stats[] = {
 	NETVSC_DONE_STAT("tx_queue_%u_packets", packets),
 	NETVSC_DONE_STAT("tx_queue_%u_bytes", bytes),
-	{ .name = "tx_queue_%u_xdp_xmit" },
+	NETVSC_TX_STAT("tx_queue_%u_xdp_xmit", xdp_xmit),
 	NETVSC_RX_STAT("rx_queue_%u_packets", packets),
 	NETVSC_RX_STAT("rx_queue_%u_bytes", bytes),
-	{ .name = "rx_queue_%u_xdp_drop" },
-	{ .name = "rx_queue_%u_xdp_redirect" },
-	{ .name = "rx_queue_%u_xdp_tx" },
+	NETVSC_RX_STAT("rx_queue_%u_xdp_drop", xdp_drop),
+	NETVSC_RX_STAT("rx_queue_%u_xdp_redirect", xdp_redirect),
+	NETVSC_RX_STAT("rx_queue_%u_xdp_tx", xdp_tx),
 };
 
 /* Of each CPU: the sum over the channels that interrupt it */

@@ -18,6 +18,7 @@
 #include <net/page_pool/helpers.h>
 
 #include "netvsc.h"
+#include "netvsc_bpf.h"
 #include "netvsc_rx.h"
 #include "netvsc_trace.h"
 #include "netvsc_tx.h"
@@ -35,11 +36,6 @@
 #define NETVSC_FRAME_MAX	(NETVSC_MTU_MAX + VLAN_ETH_HLEN)
 /* And of the longest packet that IP has, which is what segments coalesce into */
 #define NETVSC_RSC_MAX		(65535 + ETH_HLEN)
-/* It grows in pieces, which on large pages are no pages */
-#define NETVSC_RSC_PIECE	SZ_4K
-#define NETVSC_RSC_HEAD \
-	(NETVSC_RSC_PIECE - NETVSC_HEADROOM - \
-	 SKB_DATA_ALIGN(sizeof(struct skb_shared_info)))
 /* Completions that a poll takes where no frame may be passed up */
 #define NETVSC_NETPOLL_BUDGET	64
 /* Polls in a row that may find nothing where the ring says that it is not empty */
@@ -151,10 +147,11 @@ static void netvsc_rx_ack(struct netvsc_chan *ch,
 		netvsc_rx_ack_flush(ch);
 }
 
-/* A frame and room for its skb in one piece of memory of at least @size bytes */
+/* A frame and room for its skb in one piece of memory */
 static __always_inline struct sk_buff *
-netvsc_rx_linear(struct netvsc_chan *ch, const void *data, u32 len, u32 size)
+netvsc_rx_build(struct netvsc_chan *ch, const void *data, u32 len)
 {
+	u32 size = SKB_HEAD_ALIGN(NETVSC_HEADROOM + len);
 	struct sk_buff *skb;
 	void *va;
 
@@ -173,41 +170,124 @@ netvsc_rx_linear(struct netvsc_chan *ch, const void *data, u32 len, u32 size)
 	return skb;
 }
 
-/* A fragment in a piece of memory of at least @size bytes */
-static bool netvsc_rx_add_frag(struct netvsc_chan *ch, struct sk_buff *skb,
-			       const void *data, u32 len, u32 size)
+/* Another piece of a frame's memory, with so much in it */
+static bool netvsc_frame_add_piece(struct netvsc_chan *ch,
+				   struct netvsc_frame *frame, const void *data,
+				   u32 len)
 {
+	struct skb_shared_info *info = xdp_get_shared_info_from_buff(&frame->xdp);
+	u32 offset, size = NETVSC_PIECE;
 	struct page *page;
-	u32 offset;
 
 	page = page_pool_dev_alloc(ch->rx.pool, &offset, &size);
 	if (unlikely(!page))
 		return false;
+	if (unlikely(page_is_pfmemalloc(page)))
+		xdp_buff_set_frag_pfmemalloc(&frame->xdp);
 	memcpy(page_address(page) + offset, data, len);
-	skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, offset, len, size);
+	skb_frag_fill_page_desc(&info->frags[info->nr_frags++], page, offset, len);
+	info->xdp_frags_size += len;
 	return true;
 }
 
-/* A frame longer than a page: the rest of it in fragments */
-static struct sk_buff *netvsc_rx_build(struct netvsc_chan *ch, const void *data,
-				       u32 len)
+/* So much of what is to be added as the last piece has room for */
+static u32 netvsc_frame_fill(struct netvsc_frame *frame, const void *data,
+			     u32 len)
 {
-	u32 head = min_t(u32, len, NETVSC_LINEAR_MAX);
-	struct sk_buff *skb;
-	u32 piece;
+	struct skb_shared_info *info = xdp_get_shared_info_from_buff(&frame->xdp);
+	struct xdp_buff *xdp = &frame->xdp;
+	skb_frag_t *frag;
+	void *to;
 
-	skb = netvsc_rx_linear(ch, data, head,
-			       SKB_HEAD_ALIGN(NETVSC_HEADROOM + head));
-	if (likely(head == len) || !skb)
-		return skb;
-	for (; head < len; head += piece) {
-		piece = min_t(u32, len - head, PAGE_SIZE);
-		if (!netvsc_rx_add_frag(ch, skb, data + head, piece,
-					SKB_DATA_ALIGN(piece))) {
-			kfree_skb(skb);
-			return NULL;
-		}
+	if (!xdp_buff_has_frags(xdp)) {
+		to = xdp->data_end;
+		len = min_t(u32, len, xdp_data_hard_end(xdp) - to);
+		xdp->data_end += len;
+	} else {
+		frag = &info->frags[info->nr_frags - 1];
+		to = skb_frag_address(frag) + skb_frag_size(frag);
+		len = min_t(u32, len, NETVSC_PIECE - skb_frag_size(frag));
+		skb_frag_size_add(frag, len);
+		info->xdp_frags_size += len;
 	}
+	memcpy(to, data, len);
+	return len;
+}
+
+/* Into what room the last piece of its memory has, then into others */
+static bool netvsc_frame_append(struct netvsc_chan *ch,
+				struct netvsc_frame *frame, const void *data,
+				u32 len)
+{
+	struct skb_shared_info *info = xdp_get_shared_info_from_buff(&frame->xdp);
+	u32 piece, done = netvsc_frame_fill(frame, data, len);
+
+	/* so many pieces there are always fragments for */
+	BUILD_BUG_ON(DIV_ROUND_UP(NETVSC_FRAME_MAX - NETVSC_PIECE_HEAD,
+				  NETVSC_PIECE) > MAX_SKB_FRAGS);
+	if (done < len && !xdp_buff_has_frags(&frame->xdp)) {
+		xdp_buff_set_frags_flag(&frame->xdp);
+		info->nr_frags = 0;
+		info->xdp_frags_size = 0;
+	}
+	for (; done < len; done += piece) {
+		piece = min_t(u32, len - done, NETVSC_PIECE);
+		if (!netvsc_frame_add_piece(ch, frame, data + done, piece))
+			return false;
+	}
+	return true;
+}
+
+static void netvsc_frame_free(struct netvsc_frame *frame)
+{
+	xdp_return_buff(&frame->xdp);
+}
+
+/* A frame, or the first of it, in memory that a program may look at */
+static bool netvsc_frame_begin(struct netvsc_chan *ch, struct netvsc_frame *frame,
+			       const void *data, const struct rndis_rx_desc *desc)
+{
+	u32 size = NETVSC_PIECE;
+	void *va;
+
+	va = page_pool_dev_alloc_va(ch->rx.pool, &size);
+	if (unlikely(!va))
+		return false;
+	xdp_init_buff(&frame->xdp, size, &ch->rx.xdp_rxq);
+	xdp_prepare_buff(&frame->xdp, va, XDP_PACKET_HEADROOM, 0, true);
+	frame->desc = *desc;
+	if (likely(netvsc_frame_append(ch, frame, data, desc->data_len)))
+		return true;
+	netvsc_frame_free(frame);
+	return false;
+}
+
+/* Its memory is the skb's then, or free */
+static struct sk_buff *netvsc_frame_skb(struct netvsc_frame *frame)
+{
+	const struct skb_shared_info *info =
+		xdp_get_shared_info_from_buff(&frame->xdp);
+	struct xdp_buff *xdp = &frame->xdp;
+	u32 frags = 0, bytes = 0;
+	struct sk_buff *skb;
+
+	if (xdp_buff_has_frags(xdp)) {	/* the skb forgets what it has not seen */
+		frags = info->nr_frags;
+		bytes = info->xdp_frags_size;
+	}
+	skb = napi_build_skb(xdp->data_hard_start, xdp->frame_sz);
+	if (unlikely(!skb)) {
+		netvsc_frame_free(frame);
+		return NULL;
+	}
+	skb_mark_for_recycle(skb);
+	skb_reserve(skb, xdp->data - xdp->data_hard_start);
+	__skb_put(skb, xdp->data_end - xdp->data);
+	if (xdp->data > xdp->data_meta)
+		skb_metadata_set(skb, xdp->data - xdp->data_meta);
+	if (frags)
+		xdp_update_skb_shared_info(skb, frags, bytes, frags * NETVSC_PIECE,
+					   xdp_buff_is_frag_pfmemalloc(xdp));
 	return skb;
 }
 
@@ -283,15 +363,12 @@ static __always_inline void netvsc_rx_csum(struct sk_buff *skb, u32 csum)
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
 }
 
-/* The host hashes the ports of TCP only: its checksum tells what it was */
+/* The host hashes the ports of TCP only */
 static void netvsc_rx_hash(struct sk_buff *skb, const struct rndis_rx_desc *desc)
 {
-	bool tcp = (desc->infos & RNDIS_INFO_CSUM) &&
-		   (desc->csum & (RNDIS_RX_CSUM_TCP_GOOD | RNDIS_RX_CSUM_TCP_BAD));
-
 	if (skb->dev->features & NETIF_F_RXHASH)
-		skb_set_hash(skb, desc->hash,
-			     tcp ? PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
+		skb_set_hash(skb, desc->hash, rndis_rx_is_tcp(desc) ?
+			     PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
 }
 
 VISIBLE_IF_KUNIT void netvsc_rx_deliver(struct netvsc_chan *ch,
@@ -353,12 +430,64 @@ static bool netvsc_rx_may_pass(const struct netvsc_chan *ch)
 	return READ_ONCE(ch->nv->state) == NETVSC_RUNNING && !ch->rx.netpoll;
 }
 
-/* There is no coalesced frame any more */
-static void netvsc_rsc_end(struct netvsc_rsc *rsc)
+/*
+ * netvsc_frame_run() - have the program see a frame, and make an skb of the rest
+ *
+ * Return: NULL: it is gone, and counted.
+ */
+static struct sk_buff *netvsc_frame_run(struct netvsc_chan *ch,
+					struct netvsc_frame *frame)
 {
-	dev_kfree_skb_any(rsc->skb);
-	rsc->skb = NULL;
-	rsc->count = 0;
+	struct bpf_prog *prog = rcu_dereference_bh(ch->nv->xdp_prog);
+	struct sk_buff *skb;
+
+	if (prog && !netvsc_bpf_run(ch, prog, frame))
+		return NULL;
+	skb = netvsc_frame_skb(frame);
+	if (unlikely(!skb)) {
+		netvsc_rx_count(ch, &ch->rx_stats.no_memory);
+		return NULL;
+	}
+	netvsc_rx_describe(ch, skb, &frame->desc);
+	if (frame->desc.infos & RNDIS_INFO_CSUM)
+		netvsc_rx_csum(skb, frame->desc.csum);
+	return skb;
+}
+
+/* A frame that a program is to see, or that is longer than a page. Not inline, so
+ * that it costs others nothing.
+ */
+static noinline void netvsc_rx_pieces(struct netvsc_chan *ch, const void *data,
+				      const struct rndis_rx_desc *desc)
+{
+	struct netvsc_frame frame;
+	struct sk_buff *skb;
+
+	if (unlikely(!netvsc_frame_begin(ch, &frame, data, desc))) {
+		netvsc_rx_count(ch, &ch->rx_stats.no_memory);
+		return;
+	}
+	skb = netvsc_frame_run(ch, &frame);
+	if (skb)
+		netvsc_rx_pass(ch, skb);
+}
+
+/* Not by netvsc_frame_free(), which is for NAPI: here netpoll may poll, or the
+ * interface go. There is always room for the frame's description.
+ */
+static void netvsc_rsc_free(struct netvsc_chan *ch)
+{
+	struct xdp_buff *xdp = &ch->rx.rsc.frame->xdp;
+
+	netvsc_tx_free_frame(ch, xdp_convert_buff_to_frame(xdp), !ch->rx.netpoll);
+}
+
+/* There is no coalesced frame any more */
+static void netvsc_rsc_end(struct netvsc_chan *ch)
+{
+	if (ch->rx.rsc.count && !ch->rx.rsc.lost)
+		netvsc_rsc_free(ch);
+	ch->rx.rsc.count = 0;
 }
 
 /* A coalesced frame stays without its last fragment [3.5] */
@@ -367,64 +496,7 @@ static void netvsc_rsc_break(struct netvsc_chan *ch)
 	netvsc_rx_refuse(ch, 0, "Coalesced frame without its end, %u fragments",
 			 ch->rx.rsc.count);
 	ch->rx.pkt_status = NVSP_STATUS_FAILURE;
-	netvsc_rsc_end(&ch->rx.rsc);
-}
-
-/* Its fragments to come make no sense by themselves: they are lost with it */
-static void netvsc_rsc_lose(struct netvsc_chan *ch, u64_stats_t *counter)
-{
-	dev_kfree_skb_any(ch->rx.rsc.skb);
-	ch->rx.rsc.skb = NULL;
-	netvsc_rx_count(ch, counter);
-}
-
-/* Into what room the last piece of its memory has, then into others */
-static bool netvsc_rsc_append(struct netvsc_chan *ch, struct sk_buff *skb,
-			      const void *data, u32 len)
-{
-	u32 frags = skb_shinfo(skb)->nr_frags, done, piece, room;
-	skb_frag_t *frag;
-
-	/* so many pieces there are always fragments for */
-	BUILD_BUG_ON(DIV_ROUND_UP(NETVSC_RSC_MAX - NETVSC_RSC_HEAD,
-				  NETVSC_RSC_PIECE) > MAX_SKB_FRAGS);
-	if (!frags) {
-		done = min_t(u32, len, skb_tailroom(skb));
-		skb_put_data(skb, data, done);
-	} else {
-		frag = &skb_shinfo(skb)->frags[frags - 1];
-		room = NETVSC_RSC_PIECE - skb_frag_size(frag);
-		done = min(len, room);
-		memcpy(skb_frag_address(frag) + skb_frag_size(frag), data, done);
-		skb_frag_size_add(frag, done);
-		skb->data_len += done;
-		skb->len += done;
-	}
-	for (; done < len; done += piece) {
-		piece = min_t(u32, len - done, NETVSC_RSC_PIECE);
-		if (!netvsc_rx_add_frag(ch, skb, data + done, piece,
-					NETVSC_RSC_PIECE))
-			return false;
-	}
-	return true;
-}
-
-/* The first fragment: has the headers, and what the host says of all [3.5] */
-static bool netvsc_rsc_begin(struct netvsc_chan *ch, const void *data,
-			     const struct rndis_rx_desc *desc)
-{
-	u32 head = min_t(u32, desc->data_len, NETVSC_RSC_HEAD);
-	struct netvsc_rsc *rsc = &ch->rx.rsc;
-
-	rsc->first = desc->data_len;
-	rsc->csum = desc->infos & RNDIS_INFO_CSUM ? desc->csum : 0;
-	rsc->skb = netvsc_rx_linear(ch, data, head, NETVSC_RSC_PIECE);
-	if (unlikely(!rsc->skb))
-		return false;
-	netvsc_rx_describe(ch, rsc->skb, desc);
-	return head == desc->data_len ||
-	       netvsc_rsc_append(ch, rsc->skb, data + head,
-				 desc->data_len - head);
+	netvsc_rsc_end(ch);
 }
 
 /* Bytes of an IP packet by its own word; skb_headlen() has its header */
@@ -476,16 +548,18 @@ static void netvsc_rsc_gso(struct sk_buff *skb, const struct netvsc_rsc *rsc)
 static void netvsc_rsc_finish(struct netvsc_chan *ch)
 {
 	struct netvsc_rsc *rsc = &ch->rx.rsc;
-	struct sk_buff *skb = rsc->skb;
+	struct rndis_rx_desc *desc = &rsc->frame->desc;
+	struct sk_buff *skb = NULL;
 
+	if (likely(!rsc->lost))
+		skb = netvsc_frame_run(ch, rsc->frame);
 	if (likely(skb)) {
-		netvsc_rx_csum(skb, rsc->csum);
-		if ((rsc->csum & RNDIS_RX_CSUM_TCP_GOOD) &&
+		if ((desc->infos & RNDIS_INFO_CSUM) &&
+		    (desc->csum & RNDIS_RX_CSUM_TCP_GOOD) &&
 		    netvsc_rx_tcp_csum(skb))
 			netvsc_rsc_gso(skb, rsc);
 		netvsc_rx_pass(ch, skb);
 	}
-	rsc->skb = NULL;
 	rsc->count = 0;
 }
 
@@ -494,25 +568,30 @@ static bool netvsc_rsc_fits(const struct netvsc_rsc *rsc, u32 len)
 {
 	if (!rsc->count)
 		return len >= ETH_HLEN && len <= NETVSC_RSC_MAX;
-	return !rsc->skb || len <= NETVSC_RSC_MAX - ETH_HLEN - rsc->skb->len;
+	return rsc->lost ||
+	       len <= NETVSC_RSC_MAX - xdp_get_buff_len(&rsc->frame->xdp);
 }
 
+/* A fragment's data. Those to come make no sense by themselves: they are lost with
+ * one that is
+ */
 static void netvsc_rsc_take(struct netvsc_chan *ch, const void *data,
 			    const struct rndis_rx_desc *desc)
 {
 	struct netvsc_rsc *rsc = &ch->rx.rsc;
-	bool taken;
+	u64_stats_t *counter = &ch->rx_stats.early;
 
-	if (unlikely(!netvsc_rx_may_pass(ch))) {
-		netvsc_rsc_lose(ch, &ch->rx_stats.early);
-		return;
+	if (likely(netvsc_rx_may_pass(ch))) {
+		counter = &ch->rx_stats.no_memory;
+		if (rsc->count == 1 ?
+		    netvsc_frame_begin(ch, rsc->frame, data, desc) :
+		    netvsc_frame_append(ch, rsc->frame, data, desc->data_len))
+			return;
 	}
-	if (rsc->count == 1)
-		taken = netvsc_rsc_begin(ch, data, desc);
-	else
-		taken = netvsc_rsc_append(ch, rsc->skb, data, desc->data_len);
-	if (unlikely(!taken))
-		netvsc_rsc_lose(ch, &ch->rx_stats.no_memory);
+	if (rsc->count > 1)
+		netvsc_rsc_free(ch);
+	rsc->lost = true;
+	netvsc_rx_count(ch, counter);
 }
 
 /*
@@ -533,12 +612,16 @@ static noinline bool netvsc_rsc_fragment(struct netvsc_chan *ch,
 		return netvsc_rx_refuse(ch, 0, "Coalesced frame without its beginning, flags %#x",
 					desc->packet_id);
 	if (!netvsc_rsc_fits(rsc, desc->data_len)) {
-		netvsc_rsc_end(rsc);
+		netvsc_rsc_end(ch);
 		netvsc_rx_count(ch, &ch->rx_stats.length_errors);
 		return false;
 	}
 	rsc->count++;
-	if (first || rsc->skb)
+	if (first) {
+		rsc->first = desc->data_len;
+		rsc->lost = false;
+	}
+	if (!rsc->lost)
 		netvsc_rsc_take(ch, data, desc);
 	if (desc->packet_id & RNDIS_PACKET_ID_LAST)
 		netvsc_rsc_finish(ch);
@@ -574,10 +657,13 @@ static bool netvsc_rx_frame(struct netvsc_chan *ch, const void *msg, u32 len)
 		netvsc_rx_count(ch, &ch->rx_stats.length_errors);
 		return false;
 	}
-	if (likely(netvsc_rx_may_pass(ch)))
+	if (unlikely(!netvsc_rx_may_pass(ch)))
+		netvsc_rx_count(ch, &ch->rx_stats.early);
+	else if (likely(desc.data_len <= NETVSC_LINEAR_MAX &&
+			!rcu_access_pointer(ch->nv->xdp_prog)))
 		netvsc_rx_skb(ch, msg + desc.data_offset, &desc);
 	else
-		netvsc_rx_count(ch, &ch->rx_stats.early);
+		netvsc_rx_pieces(ch, msg + desc.data_offset, &desc);
 	return true;
 }
 
@@ -891,9 +977,13 @@ static int netvsc_poll(struct napi_struct *napi, int budget)
 	netvsc_vmbus_read_end(ch->chn);
 	if (ch->rx.ack_tail != ch->rx.ack_head)
 		netvsc_rx_ack_flush(ch);
+	if (unlikely(ch->rx.xdp_todo))
+		netvsc_bpf_poll_end(ch);
 	netvsc_tx_poll_end(ch);
 	if (!budget)
 		return 0;
+	if (unlikely(ch->rx.late))
+		netvsc_tx_free_late(ch);
 	if (work >= budget)
 		return budget;
 	/* once this is complete, another poll may run beside the rest of it */
@@ -949,21 +1039,34 @@ int netvsc_rx_alloc(struct netvsc_chan *ch)
 		.queue_idx = ch->index,
 	};
 	struct netvsc_rx *rx = &ch->rx;
+	int ret = -ENOMEM;
 
+	rx->rsc.frame = kmalloc(sizeof(*rx->rsc.frame), GFP_KERNEL);
 	rx->acks = kvmalloc_array(NETVSC_ACKS_MIN, sizeof(*rx->acks), GFP_KERNEL);
-	if (!rx->acks)
-		return -ENOMEM;
+	if (!rx->rsc.frame || !rx->acks)
+		goto err_memory;
 	rx->pool = page_pool_create(&params);
 	if (IS_ERR(rx->pool)) {
-		kvfree(rx->acks);
-		return PTR_ERR(rx->pool);
+		ret = PTR_ERR(rx->pool);
+		goto err_memory;
 	}
 	rx->ack_size = NETVSC_ACKS_MIN;
 	timer_setup(&rx->retry, netvsc_rx_retry, 0);
 	netif_napi_add(ndev, &rx->napi, netvsc_poll);
+	ret = netvsc_bpf_register(ch);
+	if (ret)
+		goto err_napi;
 	netif_queue_set_napi(ndev, ch->index, NETDEV_QUEUE_TYPE_RX, &rx->napi);
 	netif_queue_set_napi(ndev, ch->index, NETDEV_QUEUE_TYPE_TX, &rx->napi);
 	return 0;
+
+err_napi:
+	netif_napi_del(&rx->napi);
+	page_pool_destroy(rx->pool);
+err_memory:
+	kvfree(rx->acks);
+	kfree(rx->rsc.frame);
+	return ret;
 }
 
 /**
@@ -997,7 +1100,10 @@ void netvsc_rx_disable(struct netvsc_chan *ch)
 	if (!ch->rx.enabled)
 		return;
 	napi_disable(&ch->rx.napi);
-	netvsc_rsc_end(&ch->rx.rsc);
+	local_bh_disable();	/* as memory that NAPI's pool gave is to be freed */
+	netvsc_rsc_end(ch);
+	netvsc_tx_free_late(ch);
+	local_bh_enable();
 	ch->rx.enabled = false;
 }
 
@@ -1029,13 +1135,16 @@ void netvsc_rx_free(struct netvsc_chan *ch)
 	struct net_device *ndev = ch->nv->ndev;
 	struct netvsc_rx *rx = &ch->rx;
 
+	netvsc_bpf_unregister(ch);
 	page_pool_destroy(rx->pool);
 	netif_queue_set_napi(ndev, ch->index, NETDEV_QUEUE_TYPE_TX, NULL);
 	netif_queue_set_napi(ndev, ch->index, NETDEV_QUEUE_TYPE_RX, NULL);
 	__netif_napi_del(&rx->napi);
 	kvfree(rx->acks);
+	kfree(rx->rsc.frame);
 	rx->pool = NULL;
 	rx->acks = NULL;
+	rx->rsc.frame = NULL;
 }
 
 /**

@@ -127,7 +127,7 @@ static struct netvsc_req *netvsc_req_get(struct netvsc_tx *tx)
 		number = tx->fresh++;
 	}
 	req = &tx->reqs[number];
-	req->skb = NULL;
+	req->held = 0;
 	req->section = NETVSC_NO_SECTION;
 	req->packets = 0;
 	req->bytes = 0;
@@ -138,7 +138,7 @@ static struct netvsc_req *netvsc_req_get(struct netvsc_tx *tx)
 /* A request that was not sent after all; what it carried has been freed */
 static void netvsc_req_unget(struct netvsc_tx *tx, struct netvsc_req *req)
 {
-	req->skb = NULL;
+	req->held = 0;
 	req->packets = 0;
 	req->bytes = 0;
 	req->fill = 0;
@@ -401,7 +401,10 @@ static void netvsc_req_drop(struct netvsc_chan *ch, struct netvsc_req *req)
 	u64_stats_update_begin(&ch->tx_stats.sync);
 	u64_stats_add(&ch->tx_stats.dropped, req->packets);
 	u64_stats_update_end(&ch->tx_stats.sync);
-	dev_kfree_skb_any(req->skb);
+	if (req->held & NETVSC_HELD_XDP)
+		xdp_return_frame((void *)(req->held - NETVSC_HELD_XDP));
+	else
+		dev_kfree_skb_any((struct sk_buff *)req->held);
 }
 
 /*
@@ -578,11 +581,12 @@ static struct netvsc_req *netvsc_batch_get(struct netvsc_chan *ch, u32 len,
 	return req;
 }
 
-/* Copy a packet into the batch's section, len bytes of message; the packet is
- * free to go then
+/* A message of len bytes in the batch's section, without its frame: that is copied
+ * to where this points; or an error, see netvsc_batch_get()
  */
-static int netvsc_tx_copy(struct netvsc_chan *ch, struct sk_buff *skb,
-			  const struct rndis_tx_desc *desc, u32 len, bool more)
+static __always_inline u8 *
+netvsc_batch_begin(struct netvsc_chan *ch, const struct rndis_tx_desc *desc,
+		   u32 len)
 {
 	struct netvsc *nv = ch->nv;
 	struct netvsc_req *req;
@@ -591,21 +595,44 @@ static int netvsc_tx_copy(struct netvsc_chan *ch, struct sk_buff *skb,
 
 	req = netvsc_batch_get(ch, len, &ret);
 	if (unlikely(!req))
-		return ret;
+		return ERR_PTR(ret);
 	to = nv->bufs->tx.base + req->section * nv->sess.tx_section_size +
 	     req->fill;
 	to += rndis_msg_build(to, desc);
+	if (desc->pad)
+		memset(to + desc->data_len, 0, desc->pad);
+	return to;
+}
+
+/* The frame has been copied. Return: the batch is to be flushed. */
+static __always_inline bool
+netvsc_batch_end(struct netvsc_chan *ch, const struct rndis_tx_desc *desc,
+		 u32 len, bool more)
+{
+	struct netvsc_req *req = ch->tx.batch;
+
+	req->fill += len;
+	req->packets++;
+	req->bytes += desc->data_len;
+	return netvsc_tx_sent(ch, desc->data_len, more);
+}
+
+/* Copy a packet into the batch's section, len bytes of message; the packet is
+ * free to go then
+ */
+static int netvsc_tx_copy(struct netvsc_chan *ch, struct sk_buff *skb,
+			  const struct rndis_tx_desc *desc, u32 len, bool more)
+{
+	u8 *to = netvsc_batch_begin(ch, desc, len);
+
+	if (IS_ERR(to))
+		return PTR_ERR(to);
 	if (likely(!skb_is_nonlinear(skb)))
 		memcpy(to, skb->data, skb->len);
 	else
 		skb_copy_bits(skb, 0, to, skb->len);
-	if (desc->pad)
-		memset(to + skb->len, 0, desc->pad);
-	req->fill += len;
-	req->packets++;
-	req->bytes += skb->len;
 	skb_tx_timestamp(skb);
-	if (netvsc_tx_sent(ch, skb->len, more))
+	if (netvsc_batch_end(ch, desc, len, more))
 		netvsc_tx_flush(ch);
 	dev_consume_skb_any(skb);
 	return 0;
@@ -629,25 +656,29 @@ static void *netvsc_tx_range(void *at, phys_addr_t phys, u32 len)
 
 /*
  * netvsc_tx_ranges() - describe a packet as page ranges
+ * @hdr_len: bytes of its header, which is in @req
+ * @head: its linear part, of @len bytes
+ * @info: its fragments, or NULL
  *
  * The header is one range, as hosts demand; then the linear part and each
  * fragment. Return: bytes of the descriptor.
  */
-static u32 netvsc_tx_ranges(struct vmbus_packet_mpb_array *desc, void *hdr,
-			    u32 hdr_len, const struct sk_buff *skb)
+static u32 netvsc_tx_ranges(struct vmbus_packet_mpb_array *desc,
+			    const struct netvsc_req *req, u32 hdr_len,
+			    void *head, u32 len,
+			    const struct skb_shared_info *info)
 {
 	void *at = &desc->range;
 	u32 ranges = 1;
 	int i;
 
-	at = netvsc_tx_range(at, virt_to_phys(hdr), hdr_len);
-	if (skb_headlen(skb)) {
-		at = netvsc_tx_range(at, virt_to_phys(skb->data),
-				     skb_headlen(skb));
+	at = netvsc_tx_range(at, virt_to_phys(req->hdr), hdr_len);
+	if (len) {
+		at = netvsc_tx_range(at, virt_to_phys(head), len);
 		ranges++;
 	}
-	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
-		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+	for (i = 0; info && i < info->nr_frags; i++) {
+		const skb_frag_t *frag = &info->frags[i];
 
 		at = netvsc_tx_range(at, page_to_phys(skb_frag_page(frag)) +
 				     skb_frag_off(frag), skb_frag_size(frag));
@@ -675,35 +706,20 @@ static int netvsc_tx_fit(struct netvsc_chan *ch, struct sk_buff *skb)
 	return 0;
 }
 
-/* Send a packet from where it lies */
-static int netvsc_tx_pages(struct netvsc_chan *ch, struct sk_buff *skb,
-			   const struct rndis_tx_desc *desc)
+/* Put a request on the ring whose page ranges are in the channel's descriptor.
+ * -EBUSY: no room; else it cannot be sent. What it carries is the caller's then.
+ */
+static int netvsc_tx_send(struct netvsc_chan *ch, struct netvsc_req *req,
+			  u32 desc_len)
 {
 	union nvsp_msg msg = {
 		.rndis.type = cpu_to_le32(NVSP_RNDIS_PACKET),
 		.rndis.channel_type = cpu_to_le32(NVSP_CHANNEL_DATA),
 		.rndis.section_index = cpu_to_le32(NVSP_NO_SECTION),
 	};
-	struct netvsc_req *req;
-	u32 desc_len;
 	u64 id;
 	int ret;
 
-	netvsc_tx_assert_lock(ch);
-	if (ch->tx.batch && netvsc_tx_flush(ch) == -EAGAIN)
-		return -EBUSY;
-	ret = netvsc_tx_fit(ch, skb);
-	if (ret)
-		return ret;
-	req = netvsc_req_get(&ch->tx);
-	if (unlikely(!req))
-		return -EBUSY;
-	req->skb = skb;
-	req->packets = 1;
-	req->bytes = skb->len;
-	desc_len = netvsc_tx_ranges(ch->tx.desc, req->hdr,
-				    rndis_msg_build(req->hdr, desc), skb);
-	skb_tx_timestamp(skb);
 	netvsc_tx_sent(ch, req->bytes, false);
 	id = netvsc_req_arm(&ch->tx, req);
 	ret = netvsc_vmbus_send_pages(ch->chn, ch->tx.desc, desc_len, &msg,
@@ -723,6 +739,45 @@ static int netvsc_tx_pages(struct netvsc_chan *ch, struct sk_buff *skb,
 	}
 	netvsc_req_unget(&ch->tx, req);
 	return ret;
+}
+
+/* A request for a packet that is sent from where it lies, behind the batch */
+static struct netvsc_req *netvsc_pages_get(struct netvsc_chan *ch,
+					   const struct rndis_tx_desc *desc)
+{
+	struct netvsc_req *req;
+
+	netvsc_tx_assert_lock(ch);
+	if (ch->tx.batch && netvsc_tx_flush(ch) == -EAGAIN)
+		return NULL;
+	req = netvsc_req_get(&ch->tx);
+	if (likely(req)) {
+		req->packets = 1;
+		req->bytes = desc->data_len;
+	}
+	return req;
+}
+
+/* Send a packet from where it lies */
+static int netvsc_tx_pages(struct netvsc_chan *ch, struct sk_buff *skb,
+			   const struct rndis_tx_desc *desc)
+{
+	struct netvsc_req *req;
+	u32 len;
+	int ret;
+
+	ret = netvsc_tx_fit(ch, skb);
+	if (ret)
+		return ret;
+	req = netvsc_pages_get(ch, desc);
+	if (unlikely(!req))
+		return -EBUSY;
+	req->held = (unsigned long)skb;
+	len = rndis_msg_build(req->hdr, desc);
+	len = netvsc_tx_ranges(ch->tx.desc, req, len, skb->data,
+			       skb_headlen(skb), skb_shinfo(skb));
+	skb_tx_timestamp(skb);
+	return netvsc_tx_send(ch, req, len);
 }
 
 /*
@@ -779,6 +834,131 @@ dropped:
 	u64_stats_inc(&ch->tx_stats.dropped);
 	u64_stats_update_end(&ch->tx_stats.sync);
 	return NULL;
+}
+
+/* A tag in a frame, which hosts drop: tell them of it as they want it */
+static void netvsc_frame_untag(struct xdp_frame *xdpf, struct rndis_tx_desc *desc)
+{
+	const struct vlan_ethhdr *vlan = xdpf->data;
+
+	if (likely(vlan->h_vlan_proto != htons(ETH_P_8021Q)) ||
+	    xdpf->len < VLAN_ETH_HLEN)
+		return;
+	desc->vlan_tci = ntohs(vlan->h_vlan_TCI);
+	desc->infos |= RNDIS_INFO_VLAN;
+	desc->data_len -= VLAN_HLEN;
+	xdpf->data = memmove(xdpf->data + VLAN_HLEN, xdpf->data, 2 * ETH_ALEN);
+	xdpf->len -= VLAN_HLEN;
+	xdpf->headroom += VLAN_HLEN;
+}
+
+static const struct skb_shared_info *
+netvsc_frame_info(struct xdp_frame *xdpf)
+{
+	return xdp_frame_has_frags(xdpf) ? xdp_get_shared_info_from_frame(xdpf) :
+					   NULL;
+}
+
+static void netvsc_frame_copy(u8 *to, struct xdp_frame *xdpf)
+{
+	const struct skb_shared_info *info = netvsc_frame_info(xdpf);
+	int i;
+
+	memcpy(to, xdpf->data, xdpf->len);
+	to += xdpf->len;
+	for (i = 0; info && i < info->nr_frags; i++) {
+		memcpy(to, skb_frag_address(&info->frags[i]),
+		       skb_frag_size(&info->frags[i]));
+		to += skb_frag_size(&info->frags[i]);
+	}
+}
+
+/* By copy, as netvsc_tx_copy() does it */
+static int netvsc_frame_batch(struct netvsc_chan *ch, struct xdp_frame *xdpf,
+			      const struct rndis_tx_desc *desc, u32 len)
+{
+	u8 *to = netvsc_batch_begin(ch, desc, len);
+
+	if (IS_ERR(to))
+		return PTR_ERR(to);
+	netvsc_frame_copy(to, xdpf);
+	if (netvsc_batch_end(ch, desc, len, true))
+		netvsc_tx_flush(ch);
+	xdp_return_frame(xdpf);
+	return 0;
+}
+
+/* From where it lies */
+static int netvsc_frame_pages(struct netvsc_chan *ch, struct xdp_frame *xdpf,
+			      const struct rndis_tx_desc *desc)
+{
+	struct netvsc_req *req = netvsc_pages_get(ch, desc);
+	u32 len;
+
+	if (unlikely(!req))
+		return -EBUSY;
+	req->held = (unsigned long)xdpf | NETVSC_HELD_XDP;
+	len = rndis_msg_build(req->hdr, desc);
+	len = netvsc_tx_ranges(ch->tx.desc, req, len, xdpf->data, xdpf->len,
+			       netvsc_frame_info(xdpf));
+	return netvsc_tx_send(ch, req, len);
+}
+
+/**
+ * netvsc_tx_frame() - send a frame of an XDP program
+ * @ch: channel
+ * @xdpf: frame
+ * @tci: of the tag that it is to have, or -1
+ *
+ * It may wait in the batch until netvsc_tx_frames_end().
+ *
+ * Context: tx lock, softirq. Return: 0: it is the host's, or in the batch, and
+ * @xdpf may be gone; else it is still the caller's.
+ */
+int netvsc_tx_frame(struct netvsc_chan *ch, struct xdp_frame *xdpf, int tci)
+{
+	const struct nvsp_session *sess = &ch->nv->sess;
+	struct rndis_tx_desc desc = { .data_len = xdp_get_frame_len(xdpf) };
+	u32 bytes, len;
+	int ret;
+
+	netvsc_tx_assert_lock(ch);
+	if (unlikely(!ch->tx.running))
+		return -ENETDOWN;
+	if (tci >= 0) {
+		desc.vlan_tci = tci;
+		desc.infos = RNDIS_INFO_VLAN;
+	} else {
+		netvsc_frame_untag(xdpf, &desc);
+	}
+	if (unlikely(xdpf->len < ETH_HLEN ||
+		     desc.data_len > READ_ONCE(ch->nv->ndev->mtu) + ETH_HLEN))
+		return -EMSGSIZE;
+	bytes = rndis_msg_hdr_len(&desc) + desc.data_len;
+	len = ALIGN(bytes, sess->align);
+	if (len <= sess->tx_section_size && len <= sess->max_transfer) {
+		desc.pad = len - bytes;
+		ret = netvsc_frame_batch(ch, xdpf, &desc, len);
+		if (ret != -ENOSPC)
+			return ret;
+	}
+	desc.pad = 0;
+	return netvsc_frame_pages(ch, xdpf, &desc);
+}
+
+/**
+ * netvsc_tx_frames_end() - no more frames come: none is to wait
+ * @ch: channel
+ *
+ * Context: tx lock.
+ */
+void netvsc_tx_frames_end(struct netvsc_chan *ch)
+{
+	if (!ch->tx.running)
+		return;
+	if (ch->tx.batch)
+		netvsc_tx_flush(ch);
+	netvsc_tx_flow(ch, netvsc_txq(ch), ch->tx.batch);
 }
 
 /* A packet that will not be sent: free and count it */
@@ -850,6 +1030,54 @@ busy:
 }
 
 /**
+ * netvsc_tx_free_frame() - give a frame's memory back, as soon as that may be
+ * @ch: channel
+ * @xdpf: frame
+ * @budget: of the NAPI poll; 0: netpoll polls, and what frames are in is for softirqs
+ *	only
+ *
+ * Context: NAPI, or process with NAPI disabled.
+ */
+void netvsc_tx_free_frame(struct netvsc_chan *ch, struct xdp_frame *xdpf, int budget)
+{
+	if (likely(budget)) {
+		xdp_return_frame(xdpf);
+		return;
+	}
+	put_unaligned(ch->rx.late, (struct xdp_frame **)xdpf->data);
+	ch->rx.late = xdpf;
+	mod_timer(&ch->rx.retry, jiffies + 1);
+}
+
+/* What was sent from where it lay is free to go */
+static void netvsc_req_done(struct netvsc_chan *ch, const struct netvsc_req *req,
+			    int budget)
+{
+	if (likely(!(req->held & NETVSC_HELD_XDP)))
+		napi_consume_skb((struct sk_buff *)req->held, budget);
+	else
+		netvsc_tx_free_frame(ch, (void *)(req->held - NETVSC_HELD_XDP),
+				     budget);
+}
+
+/**
+ * netvsc_tx_free_late() - give back the memory that netpoll could not
+ * @ch: channel
+ *
+ * Context: NAPI, or process with NAPI disabled.
+ */
+void netvsc_tx_free_late(struct netvsc_chan *ch)
+{
+	struct xdp_frame *xdpf;
+
+	while (ch->rx.late) {
+		xdpf = ch->rx.late;
+		ch->rx.late = get_unaligned((struct xdp_frame **)xdpf->data);
+		xdp_return_frame(xdpf);
+	}
+}
+
+/**
  * netvsc_tx_complete() - the host has completed a request
  * @ch: channel that it said so on
  * @id: transaction id, anything
@@ -881,8 +1109,8 @@ bool netvsc_tx_complete(struct netvsc_chan *ch, u64 id, u32 status, int budget)
 				   "nvsp_rndis_pkt_complete error status: %x\n",
 				   status);
 	}
-	if (req->skb)
-		napi_consume_skb(req->skb, budget);
+	if (req->held)
+		netvsc_req_done(ch, req, budget);
 	netvsc_section_put(ch, req->section);
 	netvsc_free_put(&ch->tx.free_reqs, number);
 	return true;

@@ -12,8 +12,13 @@ netdev_features_t netvsc_features_check(struct sk_buff *skb,
 u16 netvsc_select_queue(struct net_device *ndev, struct sk_buff *skb,
 			struct net_device *sb_dev);
 
+int netvsc_tx_frame(struct netvsc_chan *ch, struct xdp_frame *xdpf, int tci);
+void netvsc_tx_frames_end(struct netvsc_chan *ch);
+
 bool netvsc_tx_complete(struct netvsc_chan *ch, u64 id, u32 status, int budget);
 void netvsc_tx_poll_end(struct netvsc_chan *ch);
+void netvsc_tx_free_frame(struct netvsc_chan *ch, struct xdp_frame *xdpf, int budget);
+void netvsc_tx_free_late(struct netvsc_chan *ch);
 
 int netvsc_tx_alloc(struct netvsc_chan *ch);
 void netvsc_tx_release(struct netvsc_chan *ch);

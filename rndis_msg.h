@@ -50,6 +50,13 @@ struct rndis_rx_desc {
 	u16 vlan_tci;
 };
 
+/* Was it a TCP segment? The host has looked at its checksum then. */
+static inline bool rndis_rx_is_tcp(const struct rndis_rx_desc *desc)
+{
+	return (desc->infos & RNDIS_INFO_CSUM) &&
+	       (desc->csum & (RNDIS_RX_CSUM_TCP_GOOD | RNDIS_RX_CSUM_TCP_BAD));
+}
+
 /**
  * struct rndis_tx_desc - what a PACKET message to send shall say
  * @data_len: of the frame, in bytes

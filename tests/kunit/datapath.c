@@ -7,6 +7,7 @@
 #include <kunit/test.h>
 #include <linux/bitmap.h>
 #include <linux/etherdevice.h>
+#include <linux/filter.h>
 #include <linux/vmalloc.h>
 #include <net/page_pool/helpers.h>
 #include <net/sch_generic.h>
@@ -772,12 +773,16 @@ void datapath_put(struct datapath *dp, u32 queue, u16 type, u16 flags, u64 id,
 int datapath_poll(struct datapath *dp, u32 queue, int budget)
 {
 	struct napi_struct *napi = &dp->nv->chans[queue]->rx.napi;
+	struct bpf_net_context context, *outer = NULL;
 	int work;
 
 	local_bh_disable();
+	if (budget)	/* netpoll has none */
+		outer = bpf_net_ctx_set(&context);
 	clear_bit(NAPI_STATE_MISSED, &napi->state);
 	clear_bit(NAPI_STATE_NPSVC, &napi->state);
 	work = napi->poll(napi, budget);
+	bpf_net_ctx_clear(outer);
 	dp->scheduled = test_and_set_bit(NAPI_STATE_SCHED, &napi->state);
 	set_bit(NAPI_STATE_NPSVC, &napi->state);
 	local_irq_disable();
