@@ -10,7 +10,7 @@ endif
 
 obj-$(CONFIG_HYPERV_NET) += hv_netvsc.o
 
-hv_netvsc-y := netvsc_drv.o netvsc_debugfs.o netvsc_ethtool.o netvsc_config.o netvsc_rx.o netvsc_bpf.o \
+hv_netvsc-y := netvsc_drv.o netvsc_debugfs.o netvsc_ethtool.o netvsc_vf.o netvsc_config.o netvsc_rx.o netvsc_bpf.o \
 	       netvsc_tx.o rndis_filter.o netvsc.o netvsc_vmbus.o rndis_msg.o netvsc_trace.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/fake_bus.o
 hv_netvsc-$(CONFIG_HYPERV_NET_KUNIT_TEST) += tests/kunit/bpf_test.o

@@ -15,7 +15,7 @@
  *			netvsc_rx.
  *  nv->xact_lock	leaf, taken from any context: exchanges with the host that
  *			wait for an answer, the acceptance of subchannels, and
- *			what the host last said of the link.
+ *			what the host last said of the link and of a VF.
  *
  * What changes under traffic and is read without a lock (transmit table, hash
  * levels, link) is written by WRITE_ONCE() and read by READ_ONCE().
@@ -100,6 +100,7 @@ enum netvsc_state {
  * @NETVSC_EVENT_FILTER: the receive mode changed
  * @NETVSC_EVENT_CHANNEL: a channel takes no packets any more
  * @NETVSC_EVENT_KEEPALIVE: the host asks whether the guest is alive
+ * @NETVSC_EVENT_VF: something about the VF may have changed
  */
 enum netvsc_event {
 	NETVSC_EVENT_SUBCHANNELS,
@@ -108,6 +109,7 @@ enum netvsc_event {
 	NETVSC_EVENT_FILTER,
 	NETVSC_EVENT_CHANNEL,
 	NETVSC_EVENT_KEEPALIVE,
+	NETVSC_EVENT_VF,
 };
 
 /**
@@ -133,6 +135,7 @@ struct netvsc_rss {
  * @features: the net_device's, as they were last set
  * @filter: packet filter while the interface is up, NDIS_FILTER_*
  * @rss: wanted spreading of received flows
+ * @vf_path: packets go by the VF; while the interface is up
  *
  * Lock: RTNL. Only netvsc_config.c writes nv->cfg, and probe.
  */
@@ -146,6 +149,7 @@ struct netvsc_config {
 	netdev_features_t features;
 	u32 filter;
 	struct netvsc_rss rss;
+	bool vf_path;
 };
 
 /* Protocol classes that the host makes transmit checksums for */
@@ -513,10 +517,12 @@ struct netvsc_chan {
  * enum nvsp_xact_kind - what sort of answer an exchange waits for
  * @NVSP_XACT_MESSAGE: an NVSP message
  * @NVSP_XACT_RNDIS: completion 108 of an RNDIS control message
+ * @NVSP_XACT_EMPTY: any completion, as it has nothing in it
  */
 enum nvsp_xact_kind {
 	NVSP_XACT_MESSAGE,
 	NVSP_XACT_RNDIS,
+	NVSP_XACT_EMPTY,
 };
 
 #define NVSP_REPLY_MAX		40	/* bytes of an answer that are kept */
@@ -586,6 +592,66 @@ struct netvsc_link {
 };
 
 /**
+ * struct netvsc_vf_stats - what goes between an interface and its VF, on a CPU
+ * @syncp: written in softirq
+ * @rx_packets: that came from the VF
+ * @rx_bytes: of them
+ * @tx_packets: that the VF took
+ * @tx_bytes: of them
+ * @tx_dropped: that it did not take
+ */
+struct netvsc_vf_stats {
+	struct u64_stats_sync syncp;
+	u64_stats_t rx_packets;
+	u64_stats_t rx_bytes;
+	u64_stats_t tx_packets;
+	u64_stats_t tx_bytes;
+	u64_stats_t tx_dropped;
+};
+
+/**
+ * struct netvsc_vf - a PCI function that the host gives beside the interface
+ * @node: RTNL: in the list of all devices that may have a VF
+ * @ndev: RTNL, RCU: its net_device when it has joined
+ * @tracker: of the reference to it
+ * @allocated: the host says that there is one
+ * @serial: its number
+ * @in_use: packets are sent by it: it has joined and the host has switched;
+ *	READ_ONCE()
+ * @taken_back: how often the host has switched back on its own
+ * @seen_back: and how often that was noticed; RTNL
+ * @flags: IFF_PROMISC and IFF_ALLMULTI that it got from the interface; RTNL
+ * @has_prog: it runs the interface's XDP program; RTNL
+ * @set_up: it has got the interface's settings; RTNL
+ * @due: jiffies when it is to; RTNL
+ * @next: jiffies before which it is not switched to; RTNL
+ * @failures: to switch to it, lately; RTNL
+ * @headroom: that the interface needed without it; RTNL
+ * @stats: per CPU, for the life of the device
+ *
+ * @allocated and @serial: nv->xact_lock. @in_use: written by NAPI of the primary,
+ * to false, and by the configuration path, which looks at @taken_back then.
+ */
+struct netvsc_vf {
+	struct list_head node;
+	struct net_device __rcu *ndev;
+	netdevice_tracker tracker;
+	bool allocated;
+	u32 serial;
+	bool in_use;
+	u32 taken_back;
+	u32 seen_back;
+	u32 flags;
+	bool has_prog;
+	bool set_up;
+	unsigned long due;
+	unsigned long next;
+	u32 failures;
+	u16 headroom;
+	struct netvsc_vf_stats __percpu *stats;
+};
+
+/**
  * struct netvsc - the driver's device, in the net_device's private area
  * @ndev: its net_device
  * @hdev: its VMBus device
@@ -621,6 +687,7 @@ struct netvsc_link {
  * @event_work: takes them
  * @watch: looks whether the host has taken subchannels back
  * @link: what the host said of the link
+ * @vf: the VF
  */
 struct netvsc {
 	struct net_device *ndev;
@@ -658,6 +725,7 @@ struct netvsc {
 	struct delayed_work event_work;
 	struct timer_list watch;
 	struct netvsc_link link;
+	struct netvsc_vf vf;
 };
 
 /* Bits of nv->l4_hash */

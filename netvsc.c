@@ -221,6 +221,8 @@ static bool nvsp_xact_fits(const struct nvsp_xact *xact, const void *msg,
 	u32 type = xact->reply_type;
 	u32 min = xact->reply_min;
 
+	if (xact->kind == NVSP_XACT_EMPTY)
+		return true;
 	if (xact->kind == NVSP_XACT_RNDIS) {
 		type = NVSP_RNDIS_PACKET_COMPLETE;
 		min = sizeof(struct nvsp_msg_rndis_complete);
@@ -413,16 +415,13 @@ static int nvsp_agree_version(struct netvsc *nv)
 	return 0;
 }
 
-/*
- * Capabilities of the guest that the version lets it tell [2.5]. SR-IOV is not
- * one of them: a VF that nobody joins is a second interface of the same address.
- */
+/* Capabilities of the guest that the version lets it tell [2.5] */
 static u64 nvsp_capabilities(const struct netvsc *nv)
 {
 	u64 caps = NDIS_CAP_IEEE8021Q;
 
 	if (nv->sess.version >= NVSP_VERSION_5)
-		caps |= NDIS_CAP_TEAMING;
+		caps |= NDIS_CAP_SRIOV | NDIS_CAP_TEAMING;
 	if (nv->sess.version >= NVSP_VERSION_6_1)
 		caps |= NDIS_CAP_RSC;
 	return caps;
@@ -1048,6 +1047,94 @@ static int nvsp_take_table(struct netvsc *nv, const void *bytes, u32 len)
 	return 0;
 }
 
+/* A VF comes, or is gone [2.8]. It may be long before, or after, its device is seen. */
+static int nvsp_take_association(struct netvsc *nv, const void *bytes, u32 len)
+{
+	const struct nvsp_msg_vf_association *msg = bytes;
+	unsigned long flags;
+	bool allocated;
+	u32 serial;
+
+	if (len < sizeof(*msg))
+		return -EMSGSIZE;
+	if (!(nv->sess.capabilities & NDIS_CAP_SRIOV))
+		return 0;	/* it was not told that we could */
+	allocated = le32_to_cpu(msg->allocated);
+	serial = le32_to_cpu(msg->serial);
+	spin_lock_irqsave(&nv->xact_lock, flags);
+	nv->vf.allocated = allocated;
+	if (allocated)
+		nv->vf.serial = serial;
+	spin_unlock_irqrestore(&nv->xact_lock, flags);
+	if (net_ratelimit())
+		netdev_info(nv->ndev, "VF slot %u %s\n", serial,
+			    allocated ? "added" : "removed");
+	netvsc_post_event(nv, NETVSC_EVENT_VF);
+	return 0;
+}
+
+/* The host has taken the VF out of the path [2.8]: at once, the event work follows */
+static int nvsp_take_path(struct netvsc *nv, const void *bytes, u32 len)
+{
+	const struct nvsp_msg_switch_data_path *msg = bytes;
+
+	if (len < sizeof(*msg))
+		return -EMSGSIZE;
+	if (le32_to_cpu(msg->data_path))
+		return 0;	/* that is the guest's to ask for */
+	WRITE_ONCE(nv->vf.taken_back, nv->vf.taken_back + 1);
+	smp_mb();	/* pairs with that of netvsc_set_path() */
+	WRITE_ONCE(nv->vf.in_use, false);
+	netvsc_post_event(nv, NETVSC_EVENT_VF);
+	return 0;
+}
+
+/**
+ * nvsp_switch_path() - have the host send by the VF, or not any more [2.8]
+ * @nv: the device
+ * @vf: by the VF
+ *
+ * The host answers when it has, or that it cannot: then it says that the path is
+ * the synthetic one.
+ *
+ * Context: the configuration path; may sleep until the deadline.
+ * Return: 0, -ETIMEDOUT, -ENODEV, or the bus's error.
+ */
+int nvsp_switch_path(struct netvsc *nv, bool vf)
+{
+	struct nvsp_xact xact = { .kind = NVSP_XACT_EMPTY };
+	union nvsp_msg msg = {};
+	int ret;
+
+	msg.data_path.type = cpu_to_le32(NVSP_SWITCH_DATA_PATH);
+	msg.data_path.data_path = cpu_to_le32(vf);
+	nvsp_xact_start(nv, &xact);
+	ret = nvsp_send(nv, &msg, xact.id, true);
+	if (ret)
+		netdev_err(nv->ndev, "Unable to send sw datapath msg, err: %d\n",
+			   ret);
+	else
+		ret = nvsp_wait(nv, &xact.done);
+	nvsp_xact_end(nv, &xact);
+	return ret;
+}
+
+/**
+ * nvsp_tell_path() - tell the host that the synthetic path is in use [2.8]
+ * @nv: the device
+ *
+ * For a switch to the VF that may be in force although it failed; nobody waits.
+ *
+ * Context: the configuration path; may sleep until the deadline.
+ */
+void nvsp_tell_path(struct netvsc *nv)
+{
+	union nvsp_msg msg = {};
+
+	msg.data_path.type = cpu_to_le32(NVSP_SWITCH_DATA_PATH);
+	nvsp_tell(nv, &msg);
+}
+
 /**
  * nvsp_notice() - take an in-band message of the host [2.8, 2.10, 6.1]
  * @nv: the device
@@ -1067,7 +1154,9 @@ int nvsp_notice(struct netvsc *nv, const void *msg, u32 len)
 	case NVSP_INDIRECTION_TABLE:
 		return nvsp_take_table(nv, msg, len);
 	case NVSP_VF_ASSOCIATION:
+		return nvsp_take_association(nv, msg, len);
 	case NVSP_SWITCH_DATA_PATH:
+		return nvsp_take_path(nv, msg, len);
 	case NVSP_UPLINK_STATE:
 		return 0;
 	default:

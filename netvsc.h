@@ -14,6 +14,8 @@ int nvsp_open(struct netvsc *nv, void (*cb)(void *));
 int nvsp_negotiate(struct netvsc *nv);
 int nvsp_share_buffers(struct netvsc *nv);
 u32 nvsp_open_subchannels(struct netvsc *nv, u32 want, void (*cb)(void *));
+int nvsp_switch_path(struct netvsc *nv, bool vf);
+void nvsp_tell_path(struct netvsc *nv);
 void nvsp_revoke_buffers(struct netvsc *nv);
 void nvsp_close(struct netvsc *nv);
 

@@ -141,12 +141,15 @@ int netvsc_xdp_xmit(struct net_device *ndev, int n, struct xdp_frame **frames,
 {
 	u32 queues = READ_ONCE(ndev->real_num_tx_queues);
 	struct netvsc *nv = netdev_priv(ndev);
+	struct net_device *vf_ndev = netvsc_tx_vf(nv);
 	struct netdev_queue *txq;
 	struct netvsc_chan *ch;
 	int sent = 0;
 
 	if (unlikely(flags & ~XDP_XMIT_FLAGS_MASK))
 		return -EINVAL;
+	if (vf_ndev && vf_ndev->netdev_ops->ndo_xdp_xmit)
+		return vf_ndev->netdev_ops->ndo_xdp_xmit(vf_ndev, n, frames, flags);
 	ch = nv->chans[smp_processor_id() % queues];
 	txq = netvsc_bpf_txq(ch);
 	__netif_tx_lock(txq, smp_processor_id());

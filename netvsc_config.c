@@ -181,6 +181,10 @@ VISIBLE_IF_KUNIT u32 netvsc_diff(const struct netvsc *nv,
 	if (resume && (nv->state != NETVSC_RUNNING ||
 		       (steps & NETVSC_STEP_DISCONNECT)))
 		steps |= NETVSC_STEP_RESUME;
+	/* a session begins, and an interface that is down stays, without a VF */
+	if ((old->vf_path && !(steps & NETVSC_STEP_DISCONNECT)) !=
+	    (want->vf_path && resume))
+		steps |= NETVSC_STEP_PATH;
 	if (steps & (NETVSC_STEP_CONNECT | NETVSC_STEP_DISCONNECT))
 		return steps;
 	if ((old->features ^ want->features) & NETVSC_HOST_FEATURES)
@@ -460,6 +464,7 @@ static void netvsc_disconnect(struct netvsc *nv)
 	struct netvsc_chan *ch;
 	u32 i;
 
+	WRITE_ONCE(nv->vf.in_use, false);
 	netif_carrier_off(nv->ndev);
 	if (netvsc_has_session(nv->state))
 		rndis_filter_halt(nv);
@@ -755,7 +760,80 @@ static int netvsc_resume(struct netvsc *nv)
 	mod_timer(&nv->watch, jiffies + NETVSC_WATCH_INTERVAL);
 	/* a receive mode that an earlier session could not be told */
 	netvsc_post_event(nv, NETVSC_EVENT_FILTER);
+	netvsc_post_event(nv, NETVSC_EVENT_VF);
 	return 0;
+}
+
+/* Wait until the host has completed all that was sent, a while */
+static void netvsc_drain_tx(struct netvsc *nv)
+{
+	unsigned long whole = nvsp_limit_wait(nv);
+	u32 i = 0;
+
+	while (i < nv->nchans && time_before(jiffies, nv->deadline)) {
+		if (netvsc_tx_idle(nv->chans[i]) ||
+		    netvsc_vmbus_rescinded(nv->chans[i]->chn))
+			i++;
+		else
+			usleep_range(500, 1000);
+	}
+	nv->deadline = whole;
+}
+
+/* Have the host switch, and believe it if it does not take that back at once */
+static int netvsc_switch_path(struct netvsc *nv, bool vf)
+{
+	u32 back = READ_ONCE(nv->vf.taken_back);
+	int ret;
+
+	ret = nvsp_switch_path(nv, vf);
+	if (ret || !vf)
+		return ret;
+	WRITE_ONCE(nv->vf.in_use, true);
+	smp_mb();	/* pairs with that of nvsp_take_path() */
+	if (READ_ONCE(nv->vf.taken_back) == back)
+		return 0;
+	WRITE_ONCE(nv->vf.in_use, false);
+	return -ECONNREFUSED;
+}
+
+/*
+ * netvsc_set_path() - send by the VF, or not any more
+ *
+ * Packets wait meanwhile: on each path what comes at the wrong time is lost.
+ * Nothing fails because the VF is not to be had: then the path is the synthetic
+ * one. The host is told so, as it may answer later.
+ */
+static void netvsc_set_path(struct netvsc *nv, bool vf)
+{
+	struct net_device *vf_ndev = rtnl_dereference(nv->vf.ndev);
+	const char *name = vf_ndev ? netdev_name(vf_ndev) : "none";
+	bool running = nv->state == NETVSC_RUNNING;
+	unsigned long whole = nvsp_limit_wait(nv);
+	int ret;
+
+	if (running)
+		netvsc_tx_stop(nv);
+	WRITE_ONCE(nv->vf.in_use, false);
+	if (vf)
+		netvsc_drain_tx(nv);
+	ret = netvsc_switch_path(nv, vf);
+	if (ret && vf) {
+		nv->cfg.vf_path = false;
+		nv->vf.seen_back = READ_ONCE(nv->vf.taken_back);
+		nvsp_tell_path(nv);
+	}
+	nv->deadline = whole;
+	if (running) {
+		netvsc_tx_start(nv);
+		netvsc_tx_set_link(nv, netif_carrier_ok(nv->ndev));
+	}
+	if (ret)
+		netdev_err(nv->ndev, "Data path failed to switch %s VF: %s, err: %d\n",
+			   vf ? "to" : "from", name, ret);
+	else
+		netdev_info(nv->ndev, "Data path switched %s VF: %s\n",
+			    vf ? "to" : "from", name);
 }
 
 /* Settings that do not need another session, in their order */
@@ -769,6 +847,8 @@ static int netvsc_apply(struct netvsc *nv, u32 steps)
 		ret = netvsc_set_rss(nv);
 	if (!ret && (steps & NETVSC_STEP_FILTER))
 		ret = rndis_filter_set_filter(nv, nv->cfg.filter);
+	if (!ret && (steps & NETVSC_STEP_PATH) && netvsc_has_session(nv->state))
+		netvsc_set_path(nv, nv->cfg.vf_path);
 	return ret;
 }
 
@@ -815,6 +895,8 @@ static void netvsc_go_back(struct netvsc *nv, struct netvsc_plan *plan)
 		ret = netvsc_connect(nv, true);
 	else
 		netvsc_apply(nv, plan->steps);
+	if (!ret && !connected && nv->cfg.vf_path)
+		netvsc_set_path(nv, true);
 	if (!ret && plan->old_state == NETVSC_RUNNING &&
 	    nv->state != NETVSC_RUNNING)
 		ret = netvsc_resume(nv);
@@ -825,6 +907,7 @@ static void netvsc_go_back(struct netvsc *nv, struct netvsc_plan *plan)
 	netvsc_set_state(nv, NETVSC_DEAD);
 	/* what the host made of it in between does not count */
 	nv->cfg = plan->old;
+	nv->cfg.vf_path = false;
 	WRITE_ONCE(nv->ndev->mtu, nv->cfg.mtu);
 	netif_tx_disable(nv->ndev);
 	netdev_err(nv->ndev, "no way back to the old configuration: %d\n", ret);
@@ -865,6 +948,7 @@ int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 	if (ret)
 		return ret;
 	plan->want = *want;
+	plan->want.vf_path &= target == NETVSC_RUNNING;
 	plan->old = nv->cfg;
 	plan->old_bufs = nv->bufs;
 	plan->old_state = nv->state;

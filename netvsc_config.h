@@ -12,8 +12,9 @@
 #define NETVSC_STEP_OFFLOADS	BIT(3)
 #define NETVSC_STEP_RSS		BIT(4)
 #define NETVSC_STEP_FILTER	BIT(5)
-#define NETVSC_STEP_PAUSE	BIT(6)	/* stop moving packets */
-#define NETVSC_STEP_RESUME	BIT(7)	/* begin to */
+#define NETVSC_STEP_PATH	BIT(6)	/* VF or not */
+#define NETVSC_STEP_PAUSE	BIT(7)	/* stop moving packets */
+#define NETVSC_STEP_RESUME	BIT(8)	/* begin to */
 
 int netvsc_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 		       enum netvsc_state target, struct netlink_ext_ack *extack);

@@ -65,6 +65,17 @@ static void netvsc_show_flags(struct seq_file *m, const char *what, u64 bits,
 	seq_putc(m, '\n');
 }
 
+static void netvsc_show_vf(struct seq_file *m, const struct netvsc *nv)
+{
+	const struct net_device *vf_ndev = rtnl_dereference(nv->vf.ndev);
+
+	if (READ_ONCE(nv->vf.allocated))
+		seq_printf(m, "vf-announced: %u\n", READ_ONCE(nv->vf.serial));
+	if (vf_ndev)
+		seq_printf(m, "vf: %s\n", netdev_name(vf_ndev));
+	seq_printf(m, "path: %s\n", nv->cfg.vf_path ? "vf" : "synthetic");
+}
+
 /* What holds in every state */
 static void netvsc_show_device(struct seq_file *m, const struct netvsc *nv)
 {
@@ -83,6 +94,7 @@ static void netvsc_show_device(struct seq_file *m, const struct netvsc *nv)
 	seq_printf(m, "link: %s\n", READ_ONCE(nv->link.up) ? "up" : "down");
 	netvsc_show_flags(m, "filter", running ? nv->cfg.filter : 0,
 			  netvsc_filters);
+	netvsc_show_vf(m, nv);
 	seq_printf(m, "channels: %u\n", nv->nchans);
 	seq_printf(m, "channels-wanted: %u\n", nv->cfg.channels);
 }

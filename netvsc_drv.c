@@ -16,6 +16,7 @@
 #include "netvsc_debugfs.h"
 #include "netvsc_ethtool.h"
 #include "netvsc_tx.h"
+#include "netvsc_vf.h"
 #include "netvsc_vmbus.h"
 #include "nvsp_proto.h"
 #include "rndis_filter.h"
@@ -55,26 +56,41 @@ static int netvsc_open(struct net_device *ndev)
 	struct netvsc *nv = netdev_priv(ndev);
 	struct netvsc_config want = nv->cfg;
 
+	int ret;
+
 	want.filter = netvsc_filter(ndev);
 	if (want.filter != NDIS_FILTER_PROMISCUOUS)
 		want.filter |= NDIS_FILTER_ALL_MULTICAST;
-	return netvsc_reconfigure(nv, &want, NETVSC_RUNNING, NULL);
+	ret = netvsc_reconfigure(nv, &want, NETVSC_RUNNING, NULL);
+	if (!ret)
+		netvsc_vf_open(nv);
+	return ret;
 }
 
 static int netvsc_stop(struct net_device *ndev)
 {
 	struct netvsc *nv = netdev_priv(ndev);
 	struct netvsc_config want = nv->cfg;
+	int ret = 0;
 
-	if (nv->state != NETVSC_RUNNING)
-		return 0;
-	return netvsc_reconfigure(nv, &want, NETVSC_CONNECTED, NULL);
+	if (nv->state == NETVSC_RUNNING)
+		ret = netvsc_reconfigure(nv, &want, NETVSC_CONNECTED, NULL);
+	netvsc_vf_close(nv);
+	return ret;
+}
+
+static void netvsc_change_rx_flags(struct net_device *ndev, int flags)
+{
+	netvsc_vf_change_flags(netdev_priv(ndev));
 }
 
 /* Atomic: the event work tells the host */
 static void netvsc_set_rx_mode(struct net_device *ndev)
 {
-	netvsc_post_event(netdev_priv(ndev), NETVSC_EVENT_FILTER);
+	struct netvsc *nv = netdev_priv(ndev);
+
+	netvsc_vf_set_rx_mode(nv);
+	netvsc_post_event(nv, NETVSC_EVENT_FILTER);
 }
 
 static int netvsc_change_mtu(struct net_device *ndev, int mtu)
@@ -86,7 +102,7 @@ static int netvsc_change_mtu(struct net_device *ndev, int mtu)
 	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
 	want.mtu = mtu;
-	ret = netvsc_reconfigure(nv, &want, nv->state, NULL);
+	ret = netvsc_vf_reconfigure(nv, &want, nv->state, NULL);
 	if (ret && nv->state == NETVSC_DEAD)
 		netdev_err(ndev, "restoring mtu failed\n");
 	return ret;
@@ -103,15 +119,31 @@ static int netvsc_set_mac(struct net_device *ndev, void *addr)
 		return ret;
 	if (!netvsc_has_session(nv->state))
 		return -ENODEV;
+	ret = netvsc_vf_set_mac(nv, sa->sa_data, NULL);
+	if (ret)
+		return ret;
 	nvsp_set_deadline(nv);
 	ret = rndis_filter_set_mac(nv, sa->sa_data);
 	if (!ret) {
 		eth_commit_mac_addr_change(ndev, addr);
-	} else if (ret != -ENODEV) {
+		return 0;
+	}
+	netvsc_vf_set_mac(nv, ndev->dev_addr, NULL);
+	if (ret != -ENODEV) {
 		/* an answer that is late may say that it is in force */
 		nvsp_set_short_deadline(nv);
 		rndis_filter_set_mac(nv, ndev->dev_addr);
 	}
+	return ret;
+}
+
+static int netvsc_change_features(struct net_device *ndev,
+				  netdev_features_t features)
+{
+	int ret = netvsc_set_features(ndev, features);
+
+	if (!ret)
+		netvsc_vf_set_features(netdev_priv(ndev), features);
 	return ret;
 }
 
@@ -128,6 +160,8 @@ static int netvsc_bpf(struct net_device *ndev, struct netdev_bpf *bpf)
 	ret = netvsc_bpf_check(nv, bpf->prog, ndev->mtu, ndev->features,
 			       bpf->extack);
 	if (!ret)
+		ret = netvsc_vf_set_prog(nv, bpf->prog, bpf->extack);
+	if (!ret)
 		netvsc_bpf_set(nv, bpf->prog);
 	return ret;
 }
@@ -137,11 +171,12 @@ static const struct net_device_ops netvsc_netdev_ops = {
 	.ndo_stop		= netvsc_stop,
 	.ndo_start_xmit		= netvsc_start_xmit,
 	.ndo_select_queue	= netvsc_select_queue,
+	.ndo_change_rx_flags	= netvsc_change_rx_flags,
 	.ndo_set_rx_mode	= netvsc_set_rx_mode,
 	.ndo_change_mtu		= netvsc_change_mtu,
 	.ndo_set_mac_address	= netvsc_set_mac,
 	.ndo_fix_features	= netvsc_fix_features,
-	.ndo_set_features	= netvsc_set_features,
+	.ndo_set_features	= netvsc_change_features,
 	.ndo_features_check	= netvsc_features_check,
 	.ndo_validate_addr	= eth_validate_addr,
 	.ndo_get_stats64	= netvsc_get_stats64,
@@ -207,7 +242,7 @@ static unsigned long netvsc_event_link(struct netvsc *nv)
 static void netvsc_event_work(struct work_struct *work)
 {
 	struct netvsc *nv = container_of(work, struct netvsc, event_work.work);
-	unsigned long again = 0;
+	unsigned long again = 0, vf = 0;
 
 	if (!rtnl_trylock()) {
 		queue_delayed_work(system_long_wq, &nv->event_work,
@@ -222,6 +257,11 @@ static void netvsc_event_work(struct work_struct *work)
 		netvsc_replace_channels(nv);
 	if (test_and_clear_bit(NETVSC_EVENT_FILTER, &nv->events))
 		netvsc_event_filter(nv);
+	if (test_and_clear_bit(NETVSC_EVENT_VF, &nv->events)) {
+		vf = netvsc_vf_work(nv);
+		if (vf)
+			set_bit(NETVSC_EVENT_VF, &nv->events);
+	}
 	if (test_and_clear_bit(NETVSC_EVENT_KEEPALIVE, &nv->events) &&
 	    netvsc_has_session(nv->state))
 		rndis_filter_answer_keepalive(nv);
@@ -230,6 +270,8 @@ static void netvsc_event_work(struct work_struct *work)
 		again = netvsc_event_link(nv);
 out:
 	rtnl_unlock();
+	if (!again || (vf && vf < again))
+		again = vf;
 	if (again)
 		queue_delayed_work(system_long_wq, &nv->event_work, again);
 }
@@ -290,8 +332,10 @@ static int netvsc_register(struct netvsc *nv)
 	rtnl_lock();
 	ret = register_netdevice(ndev);
 	nv->registered = !ret;
-	if (!ret)
+	if (!ret) {
 		netvsc_set_alias(ndev, nv->sess.name);
+		netvsc_vf_add(nv);
+	}
 	rtnl_unlock();
 	if (ret)
 		netdev_err(ndev, "Unable to register netdev.\n");
@@ -305,6 +349,7 @@ static void netvsc_free(struct netvsc *nv)
 	hv_set_drvdata(nv->hdev, NULL);
 	synchronize_rcu();
 	netvsc_config_free(nv);
+	free_percpu(nv->vf.stats);
 	free_netdev(nv->ndev);
 }
 
@@ -335,6 +380,11 @@ static int netvsc_probe(struct hv_device *hdev,
 	netvsc_init(nv, ndev, hdev);
 	netvsc_init_netdev(ndev);
 	hv_set_drvdata(hdev, ndev);
+	nv->vf.stats = netdev_alloc_pcpu_stats(struct netvsc_vf_stats);
+	if (!nv->vf.stats) {
+		ret = -ENOMEM;
+		goto err;
+	}
 	ret = netvsc_config_connect(nv);
 	if (ret) {
 		netdev_err(ndev, "unable to add netvsc device (ret %d)\n", ret);
@@ -361,6 +411,7 @@ static void netvsc_remove(struct hv_device *hdev)
 	struct netvsc *nv = netdev_priv(ndev);
 
 	rtnl_lock();
+	netvsc_vf_remove(nv);
 	netif_device_detach(ndev);
 	dev_close(ndev);
 	netvsc_config_disconnect(nv);
@@ -401,10 +452,15 @@ static int __init netvsc_module_init(void)
 		ring_size = NETVSC_RING_PAGES_MAX;
 		pr_info("Decreased ring_size to %u (max possible)\n", ring_size);
 	}
+	ret = netvsc_vf_init();
+	if (ret)
+		return ret;
 	netvsc_debugfs_init(&netvsc_timeout_ms);
 	ret = vmbus_driver_register(&netvsc_driver);
-	if (ret)
+	if (ret) {
 		netvsc_debugfs_exit();
+		netvsc_vf_exit();
+	}
 	return ret;
 }
 
@@ -412,6 +468,7 @@ static void __exit netvsc_module_exit(void)
 {
 	vmbus_driver_unregister(&netvsc_driver);
 	netvsc_debugfs_exit();
+	netvsc_vf_exit();
 }
 
 MODULE_LICENSE("GPL");

@@ -14,6 +14,7 @@
 #include "hyperv_net.h"
 #include "netvsc_config.h"
 #include "netvsc_ethtool.h"
+#include "netvsc_vf.h"
 #include "netvsc_vmbus.h"
 #include "nvsp_proto.h"
 
@@ -118,6 +119,36 @@ static void netvsc_add_stats(const struct netvsc_chan *ch,
 	}
 }
 
+/* What the last entries of netvsc_device_stats are */
+enum {
+	VF_RX_PACKETS,
+	VF_RX_BYTES,
+	VF_TX_PACKETS,
+	VF_TX_BYTES,
+	VF_TX_DROPPED,
+	VF_STATS,
+};
+
+/* What went by the VF on a CPU */
+static void netvsc_add_vf_stats(const struct netvsc *nv, u32 cpu, u64 *data)
+{
+	const struct netvsc_vf_stats *stats = per_cpu_ptr(nv->vf.stats, cpu);
+
+	data[VF_RX_PACKETS] += netvsc_read_stat(&stats->syncp, &stats->rx_packets);
+	data[VF_RX_BYTES] += netvsc_read_stat(&stats->syncp, &stats->rx_bytes);
+	data[VF_TX_PACKETS] += netvsc_read_stat(&stats->syncp, &stats->tx_packets);
+	data[VF_TX_BYTES] += netvsc_read_stat(&stats->syncp, &stats->tx_bytes);
+	data[VF_TX_DROPPED] += netvsc_read_stat(&stats->syncp, &stats->tx_dropped);
+}
+
+static void netvsc_sum_vf_stats(const struct netvsc *nv, u64 *data)
+{
+	u32 cpu;
+
+	for_each_possible_cpu(cpu)
+		netvsc_add_vf_stats(nv, cpu, data);
+}
+
 /**
  * netvsc_get_stats64() - ndo_get_stats64
  * @ndev: the net_device
@@ -145,19 +176,20 @@ void netvsc_get_stats64(struct net_device *ndev, struct rtnl_link_stats64 *s)
 	const struct netvsc *nv = netdev_priv(ndev);
 	/* Pairs with the release after a channel was made. */
 	u32 made = smp_load_acquire(&nv->nchans_made);
-	u64 sum[ARRAY_SIZE(stats)] = {};
+	u64 sum[ARRAY_SIZE(stats)] = {}, vf[VF_STATS] = {};
 	u32 i;
 
 	for (i = 0; i < made; i++)
 		netvsc_add_stats(nv->chans[i], stats, ARRAY_SIZE(stats), sum);
+	netvsc_sum_vf_stats(nv, vf);
 
 	netdev_stats_to_stats64(s, &ndev->stats);
-	s->rx_packets += sum[0];
-	s->rx_bytes += sum[1];
+	s->rx_packets += sum[0] + vf[VF_RX_PACKETS];
+	s->rx_bytes += sum[1] + vf[VF_RX_BYTES];
 	s->multicast += sum[2];
-	s->tx_packets += sum[3];
-	s->tx_bytes += sum[4];
-	s->tx_dropped += sum[5];
+	s->tx_packets += sum[3] + vf[VF_TX_PACKETS];
+	s->tx_bytes += sum[4] + vf[VF_TX_BYTES];
+	s->tx_dropped += sum[5] + vf[VF_TX_DROPPED];
 	s->rx_dropped += sum[6] + sum[7];
 	s->rx_length_errors += sum[8];
 	s->rx_errors += sum[8] + sum[9];
@@ -199,22 +231,25 @@ static void netvsc_get_queue_stats_tx(struct net_device *ndev, int index,
 	} while (u64_stats_fetch_retry(&ch->tx_stats.sync, start));
 }
 
-/* What channels have counted that are not in use now: with it, and the queues,
- * there is all that netvsc_get_stats64() tells, and no total goes back.
+/* What went by the VF, and what channels have counted that are not in use now: with
+ * it, and the queues, there is all that netvsc_get_stats64() tells, and no total
+ * goes back.
  */
 static void netvsc_get_base_stats(struct net_device *ndev,
 				  struct netdev_queue_stats_rx *rx,
 				  struct netdev_queue_stats_tx *tx)
 {
 	const struct netvsc *nv = netdev_priv(ndev);
+	u64 vf[VF_STATS] = {};
 
 	ASSERT_RTNL();
 
-	rx->packets = 0;
-	rx->bytes = 0;
+	netvsc_sum_vf_stats(nv, vf);
+	rx->packets = vf[VF_RX_PACKETS];
+	rx->bytes = vf[VF_RX_BYTES];
 	rx->alloc_fail = 0;
-	tx->packets = 0;
-	tx->bytes = 0;
+	tx->packets = vf[VF_TX_PACKETS];
+	tx->bytes = vf[VF_TX_BYTES];
 	tx->hw_drops = 0;
 	tx->stop = 0;
 	tx->wake = 0;
@@ -295,10 +330,17 @@ static u32 netvsc_chan_cpu(const struct netvsc_chan *ch)
 
 static void netvsc_add_cpu_stats(const struct netvsc *nv, u32 cpu, u64 *data)
 {
+	u64 vf[VF_STATS] = {};
 	u32 i;
 
 	ASSERT_RTNL();
 
+	/* the VF's count twice: by themselves, too */
+	netvsc_add_vf_stats(nv, cpu, vf);
+	for (i = VF_RX_PACKETS; i <= VF_TX_BYTES; i++) {
+		data[i] += vf[i];
+		data[VF_TX_BYTES + 1 + i] += vf[i];
+	}
 	for (i = 0; i < nv->nchans_made; i++) {
 		if (netvsc_chan_cpu(nv->chans[i]) == cpu)
 			netvsc_add_stats(nv->chans[i], netvsc_cpu_stats,
@@ -323,6 +365,7 @@ static void netvsc_get_ethtool_stats(struct net_device *ndev,
 		netvsc_add_stats(nv->chans[i], netvsc_device_stats,
 				 ARRAY_SIZE(netvsc_device_stats), data);
 	data += ARRAY_SIZE(netvsc_device_stats);
+	netvsc_sum_vf_stats(nv, data - VF_STATS);
 
 	for (i = 0; i < nv->nchans; i++) {
 		netvsc_add_stats(nv->chans[i], netvsc_queue_stats,
@@ -381,23 +424,33 @@ static int netvsc_get_link_ksettings(struct net_device *ndev,
 				     struct ethtool_link_ksettings *cmd)
 {
 	const struct netvsc *nv = netdev_priv(ndev);
+	struct net_device *vf_ndev = rtnl_dereference(nv->vf.ndev);
 
+	if (vf_ndev)
+		return __ethtool_get_link_ksettings(vf_ndev, cmd);
 	cmd->base.speed = READ_ONCE(nv->link.speed);
 	cmd->base.duplex = nv->duplex;
 	cmd->base.port = PORT_OTHER;
 	return 0;
 }
 
-/* Cosmetic: the host is told nothing, and its next word on the speed holds. */
+/* Cosmetic without a VF: the host is told nothing, and its next word on the speed
+ * holds.
+ */
 static int netvsc_set_link_ksettings(struct net_device *ndev,
 				     const struct ethtool_link_ksettings *cmd)
 {
 	struct netvsc *nv = netdev_priv(ndev);
+	struct net_device *vf_ndev = rtnl_dereference(nv->vf.ndev);
 	u32 speed;
 	int ret;
 
 	ASSERT_RTNL();
 
+	if (vf_ndev && !vf_ndev->ethtool_ops->set_link_ksettings)
+		return -EOPNOTSUPP;
+	if (vf_ndev)
+		return vf_ndev->ethtool_ops->set_link_ksettings(vf_ndev, cmd);
 	ret = ethtool_virtdev_set_link_ksettings(ndev, cmd, &speed,
 						 &nv->duplex);
 	if (!ret)
@@ -605,7 +658,7 @@ static int netvsc_set_rxfh(struct net_device *ndev,
 		want.rss_again++;
 	if (rxfh->key)
 		memcpy(want.rss.key, rxfh->key, NETVSC_HASH_KEY_LEN);
-	return netvsc_reconfigure(nv, &want, nv->state, extack);
+	return netvsc_vf_reconfigure(nv, &want, nv->state, extack);
 }
 
 #define NETVSC_HASH_L3	(RXH_IP_SRC | RXH_IP_DST)

@@ -12,6 +12,7 @@
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/netpoll.h>
 #include <linux/tcp.h>
 #include <net/flow_dissector.h>
 #include <net/ip6_checksum.h>
@@ -969,6 +970,46 @@ static void netvsc_tx_drop(struct netvsc_chan *ch, struct sk_buff *skb)
 }
 
 /**
+ * netvsc_tx_vf() - the VF that packets are to be sent by
+ * @nv: the device
+ *
+ * Not one that is about to go, or without a link: the synthetic path is there.
+ *
+ * Context: softirq or BH disabled. Return: its net_device, NULL if there is none.
+ */
+struct net_device *netvsc_tx_vf(const struct netvsc *nv)
+{
+	struct net_device *vf_ndev;
+
+	if (likely(!READ_ONCE(nv->vf.in_use)))
+		return NULL;
+	vf_ndev = rcu_dereference_bh(nv->vf.ndev);
+	if (!vf_ndev || !netif_running(vf_ndev) || !netif_carrier_ok(vf_ndev))
+		return NULL;
+	return vf_ndev;
+}
+
+static netdev_tx_t netvsc_vf_xmit(struct netvsc *nv, struct net_device *vf_ndev,
+				  struct sk_buff *skb)
+{
+	struct netvsc_vf_stats *stats = this_cpu_ptr(nv->vf.stats);
+	u32 len = skb->len;
+	int ret;
+
+	skb->dev = vf_ndev;
+	ret = dev_queue_xmit(skb);
+	u64_stats_update_begin(&stats->syncp);
+	if (likely(ret == NET_XMIT_SUCCESS || ret == NET_XMIT_CN)) {
+		u64_stats_inc(&stats->tx_packets);
+		u64_stats_add(&stats->tx_bytes, len);
+	} else {
+		u64_stats_inc(&stats->tx_dropped);
+	}
+	u64_stats_update_end(&stats->syncp);
+	return NETDEV_TX_OK;
+}
+
+/**
  * netvsc_start_xmit() - ndo_start_xmit
  * @skb: packet
  * @ndev: the device
@@ -983,6 +1024,7 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev)
 	struct netvsc_chan *ch = nv->chans[queue];
 	struct netdev_queue *txq = netdev_get_tx_queue(ndev, queue);
 	bool more = netdev_xmit_more();
+	struct net_device *vf_ndev;
 	struct rndis_tx_desc desc;
 	struct sk_buff *orig = skb;
 	int ret;
@@ -991,6 +1033,9 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev)
 		netvsc_tx_drop(ch, skb);
 		return NETDEV_TX_OK;
 	}
+	vf_ndev = netvsc_tx_vf(nv);
+	if (unlikely(vf_ndev) && !netpoll_tx_running(ndev))
+		return netvsc_vf_xmit(nv, vf_ndev, skb);
 	if (unlikely(skb->protocol == htons(ETH_P_8021Q) &&
 		     !skb_vlan_tag_present(skb))) {
 		skb = netvsc_tx_untag(ch, skb);

@@ -12,6 +12,7 @@ netdev_features_t netvsc_features_check(struct sk_buff *skb,
 u16 netvsc_select_queue(struct net_device *ndev, struct sk_buff *skb,
 			struct net_device *sb_dev);
 
+struct net_device *netvsc_tx_vf(const struct netvsc *nv);
 int netvsc_tx_frame(struct netvsc_chan *ch, struct xdp_frame *xdpf, int tci);
 void netvsc_tx_frames_end(struct netvsc_chan *ch);
 

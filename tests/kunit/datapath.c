@@ -469,6 +469,7 @@ static void datapath_free(void *ctx)
 		bitmap_free(bufs->sections);
 		kfree(bufs);
 	}
+	free_percpu(dp->nv->vf.stats);
 	free_netdev(dp->ndev);
 }
 
@@ -495,6 +496,8 @@ struct datapath *datapath_new(struct kunit *test, u32 channels)
 	test->priv = dp;
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, datapath_free, dp),
 			0);
+	dp->nv->vf.stats = netdev_alloc_pcpu_stats(struct netvsc_vf_stats);
+	KUNIT_ASSERT_NOT_NULL(test, dp->nv->vf.stats);
 	datapath_init_session(dp, channels);
 	KUNIT_ASSERT_EQ(test, datapath_make_bufs(dp), 0);
 	for (i = 0; i < channels; i++)

@@ -1254,6 +1254,7 @@ void fake_bus_end(struct fake_bus *bus)
 	fake_expect_nothing_left(bus);
 	hv_set_drvdata(&bus->hdev, NULL);
 	netvsc_config_free(bus->nv);
+	free_percpu(bus->nv->vf.stats);
 	free_netdev(bus->ndev);
 
 	for (i = 0; i < bus->nshares; i++)
@@ -1300,5 +1301,7 @@ struct fake_bus *fake_bus_new(struct kunit *test)
 	fake_stub_all(test);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, fake_end_action,
 							bus), 0);
+	bus->nv->vf.stats = netdev_alloc_pcpu_stats(struct netvsc_vf_stats);
+	KUNIT_ASSERT_NOT_NULL(test, bus->nv->vf.stats);
 	return bus;
 }

@@ -205,7 +205,7 @@ struct version_case {
 	u64 caps;
 };
 
-#define CAPS_NEW	(NDIS_CAP_IEEE8021Q | NDIS_CAP_TEAMING)
+#define CAPS_NEW	(NDIS_CAP_SRIOV | NDIS_CAP_IEEE8021Q | NDIS_CAP_TEAMING)
 
 static const struct version_case version_cases[] = {
 	{ "6.1", NVSP_VERSION_6_1, false, 0, 1, 1, 30, CAPS_NEW | NDIS_CAP_RSC },
