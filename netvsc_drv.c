@@ -308,6 +308,8 @@ static void netvsc_init_netdev(struct net_device *ndev)
 	xdp_set_features_flag(ndev, NETDEV_XDP_ACT_BASIC | NETDEV_XDP_ACT_REDIRECT |
 			      NETDEV_XDP_ACT_NDO_XMIT | NETDEV_XDP_ACT_RX_SG |
 			      NETDEV_XDP_ACT_NDO_XMIT_SG);
+	/* the VF's transmit lock is taken inside of ours */
+	netdev_lockdep_set_classes(ndev);
 	netif_carrier_off(ndev);
 }
 
