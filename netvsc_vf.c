@@ -424,6 +424,9 @@ static void netvsc_vf_follow(struct netvsc *nv)
 	if (back == nv->vf.seen_back)
 		return;
 	nv->vf.seen_back = back;
+	if (time_after(jiffies, nv->vf.next +
+		       (NETVSC_VF_INTERVAL << NETVSC_VF_FAILURES)))
+		nv->vf.failures = 0;	/* it was good for long */
 	if (nv->vf.failures < NETVSC_VF_FAILURES)
 		nv->vf.failures++;
 	if (nv->cfg.vf_path)
@@ -493,6 +496,7 @@ static void netvsc_vf_join(struct netvsc *nv, struct net_device *vf_ndev,
 	nv->vf.set_up = false;
 	nv->vf.flags = 0;
 	nv->vf.has_prog = false;
+	nv->vf.failures = 0;
 	nv->vf.due = jiffies + delay;
 	nv->vf.headroom = ndev->needed_headroom;
 	rcu_assign_pointer(nv->vf.ndev, vf_ndev);
