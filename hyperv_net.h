@@ -421,8 +421,7 @@ struct netvsc_ack {
  * @frame: what has come, if not @lost
  * @count: fragments that have come; 0: there is no such frame
  * @first: bytes of the first
- * @lost: for want of memory, as none may be passed up, or as an XDP program takes
- *	none that is so long
+ * @lost: for want of memory, or as none may be passed up
  */
 struct netvsc_rsc {
 	struct netvsc_frame *frame;

@@ -1083,7 +1083,7 @@ static int nvsp_take_path(struct netvsc *nv, const void *bytes, u32 len)
 	if (le32_to_cpu(msg->data_path))
 		return 0;	/* that is the guest's to ask for */
 	WRITE_ONCE(nv->vf.taken_back, nv->vf.taken_back + 1);
-	smp_mb();	/* pairs with that of netvsc_set_path() */
+	smp_mb();	/* pairs with that of netvsc_switch_path() */
 	WRITE_ONCE(nv->vf.in_use, false);
 	netvsc_post_event(nv, NETVSC_EVENT_VF);
 	return 0;

@@ -842,8 +842,8 @@ static void netvsc_frame_untag(struct xdp_frame *xdpf, struct rndis_tx_desc *des
 {
 	const struct vlan_ethhdr *vlan = xdpf->data;
 
-	if (likely(vlan->h_vlan_proto != htons(ETH_P_8021Q)) ||
-	    xdpf->len < VLAN_ETH_HLEN)
+	if (xdpf->len < VLAN_ETH_HLEN ||
+	    likely(vlan->h_vlan_proto != htons(ETH_P_8021Q)))
 		return;
 	desc->vlan_tci = ntohs(vlan->h_vlan_TCI);
 	desc->infos |= RNDIS_INFO_VLAN;
