@@ -554,8 +554,8 @@ static bool netvsc_batch_takes(const struct netvsc *nv,
 }
 
 /* The request that takes len more bytes; NULL: there is none, see *ret */
-static struct netvsc_req *netvsc_batch_get(struct netvsc_chan *ch, u32 len,
-					   int *ret)
+static __always_inline struct netvsc_req *
+netvsc_batch_get(struct netvsc_chan *ch, u32 len, int *ret)
 {
 	struct netvsc_req *req = ch->tx.batch;
 
@@ -967,26 +967,6 @@ static void netvsc_tx_drop(struct netvsc_chan *ch, struct sk_buff *skb)
 {
 	netvsc_tx_count(ch, &ch->tx_stats.dropped);
 	dev_kfree_skb_any(skb);
-}
-
-/**
- * netvsc_tx_vf() - the VF that packets are to be sent by
- * @nv: the device
- *
- * Not one that is about to go, or without a link: the synthetic path is there.
- *
- * Context: softirq or BH disabled. Return: its net_device, NULL if there is none.
- */
-struct net_device *netvsc_tx_vf(const struct netvsc *nv)
-{
-	struct net_device *vf_ndev;
-
-	if (likely(!READ_ONCE(nv->vf.in_use)))
-		return NULL;
-	vf_ndev = rcu_dereference_bh(nv->vf.ndev);
-	if (!vf_ndev || !netif_running(vf_ndev) || !netif_carrier_ok(vf_ndev))
-		return NULL;
-	return vf_ndev;
 }
 
 static netdev_tx_t netvsc_vf_xmit(struct netvsc *nv, struct net_device *vf_ndev,

@@ -12,7 +12,6 @@ netdev_features_t netvsc_features_check(struct sk_buff *skb,
 u16 netvsc_select_queue(struct net_device *ndev, struct sk_buff *skb,
 			struct net_device *sb_dev);
 
-struct net_device *netvsc_tx_vf(const struct netvsc *nv);
 int netvsc_tx_frame(struct netvsc_chan *ch, struct xdp_frame *xdpf, int tci);
 void netvsc_tx_frames_end(struct netvsc_chan *ch);
 
@@ -28,5 +27,25 @@ void netvsc_tx_start(struct netvsc *nv);
 void netvsc_tx_stop(struct netvsc *nv);
 void netvsc_tx_set_link(struct netvsc *nv, bool up);
 bool netvsc_tx_idle(const struct netvsc_chan *ch);
+
+/**
+ * netvsc_tx_vf() - the VF that packets are to be sent by
+ * @nv: the device
+ *
+ * Not one that is about to go, or without a link: the synthetic path is there.
+ *
+ * Context: softirq or BH disabled. Return: its net_device, NULL if there is none.
+ */
+static inline struct net_device *netvsc_tx_vf(const struct netvsc *nv)
+{
+	struct net_device *vf_ndev;
+
+	if (likely(!READ_ONCE(nv->vf.in_use)))
+		return NULL;
+	vf_ndev = rcu_dereference_bh(nv->vf.ndev);
+	if (!vf_ndev || !netif_running(vf_ndev) || !netif_carrier_ok(vf_ndev))
+		return NULL;
+	return vf_ndev;
+}
 
 #endif
