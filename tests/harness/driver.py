@@ -14,13 +14,15 @@ import subprocess
 
 import cache
 import packages
-from common import ROOT, Stop, note, tool
+from common import GUEST, ROOT, Stop, note, tool
 
 DRIVERS = ("ours", "stock")
 # Kernels that ours builds for; the first one is the default.
 KERNELS = ("6.12", packages.DEBUG)
 MODULE = "hv_netvsc.ko"
 NOTE = ".note.gnu.build-id"
+# A driver of VFs that tests tell what to refuse.
+TEST_VF = [os.path.join(GUEST, "testvf", name) for name in ("Makefile", "testvf.c")]
 BUILD_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
@@ -65,15 +67,19 @@ def _in_cache(path):
     return os.path.relpath(path, cache.directory())
 
 
-def _build_module(series, temp):
-    source = f"{temp}/source"
-    copy_sources(source)
+def _build(series, source, name, temp):
+    """Build a copy of sources for a kernel; of it stays the module."""
     status, said = make(source, packages.build_directory(series))
     if status:
         note(said.rstrip())
-        raise Stop(f"{MODULE} cannot be built for {series} (make's lines are above)")
-    os.rename(f"{source}/{MODULE}", f"{temp}/{MODULE}")
+        raise Stop(f"{name} cannot be built for {series} (make's lines are above)")
+    os.rename(f"{source}/{name}", f"{temp}/{name}")
     shutil.rmtree(source)
+
+
+def _build_module(series, temp):
+    copy_sources(f"{temp}/source")
+    _build(series, f"{temp}/source", MODULE, temp)
 
 
 def module(series):
@@ -84,6 +90,24 @@ def module(series):
     key = cache.key_of(_in_cache(kdir), *names, *files)
     path = cache.obtain(f"module-{series}", key, lambda temp: _build_module(series, temp))
     return f"{path}/{MODULE}"
+
+
+def _build_test_vf(series, temp):
+    os.makedirs(f"{temp}/source")
+    os.makedirs(f"{temp}/top/hv")
+    for path in TEST_VF:
+        shutil.copy(path, f"{temp}/source")
+    _build(series, f"{temp}/source", "testvf.ko", temp)
+    tool("objcopy", "--strip-debug", f"{temp}/testvf.ko", f"{temp}/top/hv/testvf.ko")
+    packages.pack(f"{temp}/top", f"{temp}/archive")
+
+
+def _test_vf(series):
+    """An archive that boots with VFs append to their initramfs: /run/hv/testvf.ko."""
+    kdir = packages.build_directory(series)
+    key = cache.key_of(_in_cache(kdir), *(("file", path) for path in TEST_VF))
+    made = cache.obtain(f"testvf-{series}", key, lambda temp: _build_test_vf(series, temp))
+    return f"{made}/archive"
 
 
 def _stock_module(files):
@@ -142,7 +166,10 @@ def guest(series, name):
     made = cache.obtain(
         f"driver-{name}-{series}", key, lambda temp: _build_initramfs(name, files, path, temp)
     )
-    return {"initramfs": f"{made}/initramfs", "build-id": _build_id(f"{made}/{NOTE}")}
+    found = {"initramfs": f"{made}/initramfs", "build-id": _build_id(f"{made}/{NOTE}")}
+    if series in KERNELS:
+        found["vf"] = _test_vf(series)
+    return found
 
 
 def describe(spec, files):

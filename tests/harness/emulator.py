@@ -186,7 +186,7 @@ def _vf_devices(spec):
     return found
 
 
-def command_line(spec, files, run_dir, shares, netdevs):
+def command_line(spec, files, initramfs, run_dir, shares, netdevs):
     accel = ["-accel", "tcg,thread=multi"]
     if spec.icount:
         accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
@@ -227,7 +227,7 @@ def command_line(spec, files, run_dir, shares, netdevs):
         "-kernel",
         files["kernel"],
         "-initrd",
-        files[spec.driver]["initramfs"],
+        initramfs,
         "-append",
         append,
         "-drive",

@@ -199,7 +199,10 @@ class Vm:
             )
         for tag in shares:
             self._wait_for_file(f"fs-{tag}", f"fs-{tag}.log")
-        argv = emulator.command_line(self.spec, files, self._dir, shares, self.network.netdevs)
+        initramfs = self._initramfs(files[self.spec.driver])
+        argv = emulator.command_line(
+            self.spec, files, initramfs, self._dir, shares, self.network.netdevs
+        )
         self._spawn(argv, "qemu.log")
         self._wait_for_file("qmp", "qemu.log")
         self._wait_for_file("agent", "qemu.log")
@@ -209,6 +212,16 @@ class Vm:
             self._processes[-1].wait()  # it is about to end, and then its log is complete
             raise self._not_started("qemu.log") from None
         self._agent = Agent(f"{self._dir}/agent", self._serve)
+
+    def _initramfs(self, files):
+        """The driver's; where there may be VFs, with the module that plays one."""
+        if not self.spec.vfs or "vf" not in files:
+            return files["initramfs"]
+        with open(f"{self._dir}/initramfs", "wb") as whole:
+            for name in ("initramfs", "vf"):
+                with open(files[name], "rb") as part:
+                    shutil.copyfileobj(part, whole)
+        return whole.name
 
     def _wait_for_file(self, name, log):
         while not os.path.exists(f"{self._dir}/{name}"):
