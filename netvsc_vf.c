@@ -6,8 +6,8 @@
  *
  * Association by the host and arrival of the PCI device come in any order, and
  * nothing here waits for either: what is missing is done by the event work when
- * it comes. A VF is used when it is allocated, joined, up, has a link, and runs
- * the interface's XDP program.
+ * it comes. A VF is used when it is allocated, joined, up, has a link, takes
+ * packets as long as the interface's, and runs its XDP program.
  */
 #include <linux/bpf.h>
 #include <linux/etherdevice.h>
@@ -140,6 +140,63 @@ static void netvsc_vf_tell_alone(const struct net_device *vf_ndev)
 			      serial);
 }
 
+/* --- the data path --- */
+
+/* May packets go by the VF? */
+static bool netvsc_vf_usable(struct netvsc *nv)
+{
+	struct net_device *vf_ndev = netvsc_vf_ndev(nv);
+	u32 serial;
+
+	return vf_ndev && nv->vf.set_up && nv->state == NETVSC_RUNNING &&
+	       netif_running(vf_ndev) && netif_carrier_ok(vf_ndev) &&
+	       vf_ndev->mtu >= nv->ndev->mtu &&
+	       (nv->vf.has_prog || !rcu_access_pointer(nv->xdp_prog)) &&
+	       netvsc_vf_allocated(nv, &serial);
+}
+
+/* Switch the data path. The more often that fails, the longer until it is tried again. */
+static void netvsc_vf_switch(struct netvsc *nv, bool vf)
+{
+	struct netvsc_config want = nv->cfg;
+
+	want.vf_path = vf;
+	netvsc_reconfigure(nv, &want, nv->state, NULL);
+	if (vf && !nv->cfg.vf_path && nv->vf.failures < NETVSC_VF_FAILURES)
+		nv->vf.failures++;
+	nv->vf.next = jiffies + (NETVSC_VF_INTERVAL << nv->vf.failures);
+}
+
+/* The host has switched back: so do we, and tell it that we have */
+static void netvsc_vf_follow(struct netvsc *nv)
+{
+	u32 back = READ_ONCE(nv->vf.taken_back);
+
+	if (back == nv->vf.seen_back)
+		return;
+	nv->vf.seen_back = back;
+	if (time_after(jiffies, nv->vf.next +
+		       (NETVSC_VF_INTERVAL << NETVSC_VF_FAILURES)))
+		nv->vf.failures = 0;	/* it was good for long */
+	if (nv->vf.failures < NETVSC_VF_FAILURES)
+		nv->vf.failures++;
+	if (nv->cfg.vf_path)
+		netvsc_vf_switch(nv, false);
+}
+
+/* Switch the data path; to the VF it may take a while */
+static unsigned long netvsc_vf_update(struct netvsc *nv, bool usable)
+{
+	unsigned long now = jiffies;
+
+	if (usable == nv->cfg.vf_path)
+		return 0;
+	if (usable && time_before(now, nv->vf.next))
+		return nv->vf.next - now;
+	netvsc_vf_switch(nv, usable);
+	return usable && !nv->cfg.vf_path ? nv->vf.next - now : 0;
+}
+
 /* --- what a VF gets of the interface's settings --- */
 
 static rx_handler_result_t netvsc_vf_receive(struct sk_buff **pskb)
@@ -230,6 +287,21 @@ void netvsc_vf_set_features(struct netvsc *nv, netdev_features_t features)
 		return;
 	vf_ndev->wanted_features = features;
 	netdev_update_features(vf_ndev);
+}
+
+/* A VLAN above the interface, or NULL: a VF that filters has to let it through */
+static int netvsc_vf_add_vlan(struct net_device *vlan, int vid, void *vf_ndev)
+{
+	if (vlan && vlan_vid_add(vf_ndev, vlan_dev_vlan_proto(vlan), vid))
+		netdev_warn(vf_ndev, "unable to filter for VLAN %d\n", vid);
+	return 0;
+}
+
+static int netvsc_vf_del_vlan(struct net_device *vlan, int vid, void *vf_ndev)
+{
+	if (vlan)
+		vlan_vid_del(vf_ndev, vlan_dev_vlan_proto(vlan), vid);
+	return 0;
 }
 
 static int netvsc_vf_set_mtu(struct net_device *vf_ndev, u32 mtu)
@@ -386,64 +458,10 @@ int netvsc_vf_set_prog(struct netvsc *nv, struct bpf_prog *prog,
 		return ret;
 	}
 	nv->vf.has_prog = prog && vf_ndev->netdev_ops->ndo_bpf;
+	if (prog && !nv->vf.has_prog)
+		netvsc_vf_update(nv, false);	/* no packet is to pass by it */
 	netvsc_post_event(nv, NETVSC_EVENT_VF);
 	return 0;
-}
-
-/* --- the data path --- */
-
-/* May packets go by the VF? */
-static bool netvsc_vf_usable(struct netvsc *nv)
-{
-	struct net_device *vf_ndev = netvsc_vf_ndev(nv);
-	u32 serial;
-
-	return vf_ndev && nv->vf.set_up && nv->state == NETVSC_RUNNING &&
-	       netif_running(vf_ndev) && netif_carrier_ok(vf_ndev) &&
-	       (nv->vf.has_prog || !rcu_access_pointer(nv->xdp_prog)) &&
-	       netvsc_vf_allocated(nv, &serial);
-}
-
-/* Switch the data path. The more often that fails, the longer until it is tried again. */
-static void netvsc_vf_switch(struct netvsc *nv, bool vf)
-{
-	struct netvsc_config want = nv->cfg;
-
-	want.vf_path = vf;
-	netvsc_reconfigure(nv, &want, nv->state, NULL);
-	if (vf && !nv->cfg.vf_path && nv->vf.failures < NETVSC_VF_FAILURES)
-		nv->vf.failures++;
-	nv->vf.next = jiffies + (NETVSC_VF_INTERVAL << nv->vf.failures);
-}
-
-/* The host has switched back: so do we, and tell it that we have */
-static void netvsc_vf_follow(struct netvsc *nv)
-{
-	u32 back = READ_ONCE(nv->vf.taken_back);
-
-	if (back == nv->vf.seen_back)
-		return;
-	nv->vf.seen_back = back;
-	if (time_after(jiffies, nv->vf.next +
-		       (NETVSC_VF_INTERVAL << NETVSC_VF_FAILURES)))
-		nv->vf.failures = 0;	/* it was good for long */
-	if (nv->vf.failures < NETVSC_VF_FAILURES)
-		nv->vf.failures++;
-	if (nv->cfg.vf_path)
-		netvsc_vf_switch(nv, false);
-}
-
-/* Switch the data path; to the VF it may take a while */
-static unsigned long netvsc_vf_update(struct netvsc *nv, bool usable)
-{
-	unsigned long now = jiffies;
-
-	if (usable == nv->cfg.vf_path)
-		return 0;
-	if (usable && time_before(now, nv->vf.next))
-		return nv->vf.next - now;
-	netvsc_vf_switch(nv, usable);
-	return usable && !nv->cfg.vf_path ? nv->vf.next - now : 0;
 }
 
 /* --- joining and leaving --- */
@@ -529,7 +547,7 @@ static void netvsc_vf_set_up(struct netvsc *nv, struct net_device *vf_ndev)
 	netif_addr_lock_bh(ndev);
 	netvsc_vf_set_rx_mode(nv);
 	netif_addr_unlock_bh(ndev);
-	vlan_vids_add_by_dev(vf_ndev, ndev);
+	vlan_for_each(ndev, netvsc_vf_add_vlan, vf_ndev);
 	netvsc_vf_set_features(nv, ndev->features);
 	if (netif_is_rxfh_configured(ndev) &&
 	    netvsc_vf_set_rss(vf_ndev, &nv->cfg.rss, NULL))
@@ -555,7 +573,7 @@ static void netvsc_vf_undo(struct netvsc *nv, struct net_device *vf_ndev)
 	dev_uc_unsync(vf_ndev, nv->ndev);
 	dev_mc_unsync(vf_ndev, nv->ndev);
 	if (nv->vf.set_up)
-		vlan_vids_del_by_dev(vf_ndev, nv->ndev);
+		vlan_for_each(nv->ndev, netvsc_vf_del_vlan, vf_ndev);
 }
 
 static void netvsc_vf_leave(struct netvsc *nv)
@@ -696,7 +714,7 @@ static void netvsc_vf_registered(struct net_device *ndev)
 	}
 }
 
-/* A VLAN above the interface: a VF that filters has to let it through */
+/* A VLAN has come, or goes */
 static void netvsc_vf_vlan(struct net_device *vlan, bool there)
 {
 	struct netvsc *nv = netvsc_vf_self(vlan_dev_real_dev(vlan));
@@ -704,13 +722,10 @@ static void netvsc_vf_vlan(struct net_device *vlan, bool there)
 
 	if (!vf_ndev || !nv->vf.set_up)
 		return;
-	if (!there)
-		vlan_vid_del(vf_ndev, vlan_dev_vlan_proto(vlan),
-			     vlan_dev_vlan_id(vlan));
-	else if (vlan_vid_add(vf_ndev, vlan_dev_vlan_proto(vlan),
-			      vlan_dev_vlan_id(vlan)))
-		netdev_warn(vf_ndev, "unable to filter for VLAN %u\n",
-			    vlan_dev_vlan_id(vlan));
+	if (there)
+		netvsc_vf_add_vlan(vlan, vlan_dev_vlan_id(vlan), vf_ndev);
+	else
+		netvsc_vf_del_vlan(vlan, vlan_dev_vlan_id(vlan), vf_ndev);
 }
 
 /* Something has happened to a VF of ours */
@@ -720,6 +735,10 @@ static void netvsc_vf_changed(struct netvsc *nv, unsigned long event)
 
 	if (event == NETDEV_UNREGISTER) {
 		netvsc_vf_leave(nv);
+		return;
+	}
+	if (event == NETDEV_CHANGEMTU) {	/* perhaps as the interface's is about to */
+		netvsc_post_event(nv, NETVSC_EVENT_VF);
 		return;
 	}
 	usable = event != NETDEV_GOING_DOWN && netvsc_vf_usable(nv);
@@ -750,6 +769,7 @@ static int netvsc_vf_event(struct notifier_block *block, unsigned long event,
 		fallthrough;
 	case NETDEV_UP:
 	case NETDEV_CHANGE:
+	case NETDEV_CHANGEMTU:
 	case NETDEV_GOING_DOWN:
 	case NETDEV_DOWN:
 		nv = netvsc_vf_joined(ndev);
