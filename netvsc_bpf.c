@@ -40,6 +40,17 @@ static struct netdev_queue *netvsc_bpf_txq(const struct netvsc_chan *ch)
 	return netdev_get_tx_queue(ch->nv->ndev, ch->index);
 }
 
+/* By the VF, while the host drops what comes by the synthetic path */
+static int netvsc_bpf_vf_xmit(struct netvsc *nv, int n, struct xdp_frame **frames,
+			      u32 flags)
+{
+	struct net_device *vf_ndev = netvsc_tx_vf(nv);
+
+	if (!vf_ndev || !vf_ndev->netdev_ops->ndo_xdp_xmit)
+		return -ENETDOWN;
+	return vf_ndev->netdev_ops->ndo_xdp_xmit(vf_ndev, n, frames, flags);
+}
+
 /* Send a frame back, with the tag that it came with; false: it stays ours */
 static bool netvsc_bpf_tx(struct netvsc_chan *ch, struct netvsc_frame *frame)
 {
@@ -50,6 +61,9 @@ static bool netvsc_bpf_tx(struct netvsc_chan *ch, struct netvsc_frame *frame)
 
 	if (unlikely(!xdpf))
 		return false;
+	if (unlikely(READ_ONCE(ch->nv->vf.in_use)))
+		return tci < 0 && netvsc_bpf_vf_xmit(ch->nv, 1, &xdpf,
+						     XDP_XMIT_FLUSH) == 1;
 	__netif_tx_lock(txq, smp_processor_id());
 	if (likely(!netif_xmit_frozen_or_drv_stopped(txq)))
 		ret = netvsc_tx_frame(ch, xdpf, tci);
@@ -141,15 +155,14 @@ int netvsc_xdp_xmit(struct net_device *ndev, int n, struct xdp_frame **frames,
 {
 	u32 queues = READ_ONCE(ndev->real_num_tx_queues);
 	struct netvsc *nv = netdev_priv(ndev);
-	struct net_device *vf_ndev = netvsc_tx_vf(nv);
 	struct netdev_queue *txq;
 	struct netvsc_chan *ch;
 	int sent = 0;
 
 	if (unlikely(flags & ~XDP_XMIT_FLAGS_MASK))
 		return -EINVAL;
-	if (vf_ndev && vf_ndev->netdev_ops->ndo_xdp_xmit)
-		return vf_ndev->netdev_ops->ndo_xdp_xmit(vf_ndev, n, frames, flags);
+	if (READ_ONCE(nv->vf.in_use))
+		return netvsc_bpf_vf_xmit(nv, n, frames, flags);
 	ch = nv->chans[smp_processor_id() % queues];
 	txq = netvsc_bpf_txq(ch);
 	__netif_tx_lock(txq, smp_processor_id());

@@ -969,15 +969,26 @@ static void netvsc_tx_drop(struct netvsc_chan *ch, struct sk_buff *skb)
 	dev_kfree_skb_any(skb);
 }
 
-static netdev_tx_t netvsc_vf_xmit(struct netvsc *nv, struct net_device *vf_ndev,
+/*
+ * Send a packet by the VF. The host drops what comes by the synthetic path now: where
+ * the VF has just lost its link, packets wait until the event work has seen to that.
+ */
+static netdev_tx_t netvsc_vf_xmit(struct netvsc *nv, struct netdev_queue *txq,
 				  struct sk_buff *skb)
 {
-	struct netvsc_vf_stats *stats = this_cpu_ptr(nv->vf.stats);
+	struct net_device *vf_ndev = netvsc_tx_vf(nv);
+	struct netvsc_vf_stats *stats;
 	u32 len = skb->len;
 	int ret;
 
+	if (unlikely(!vf_ndev)) {
+		netif_tx_stop_queue(txq);
+		netvsc_post_event(nv, NETVSC_EVENT_VF);
+		return NETDEV_TX_BUSY;
+	}
 	skb->dev = vf_ndev;
 	ret = dev_queue_xmit(skb);
+	stats = this_cpu_ptr(nv->vf.stats);
 	u64_stats_update_begin(&stats->syncp);
 	if (likely(ret == NET_XMIT_SUCCESS || ret == NET_XMIT_CN)) {
 		u64_stats_inc(&stats->tx_packets);
@@ -1004,7 +1015,6 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev)
 	struct netvsc_chan *ch = nv->chans[queue];
 	struct netdev_queue *txq = netdev_get_tx_queue(ndev, queue);
 	bool more = netdev_xmit_more();
-	struct net_device *vf_ndev;
 	struct rndis_tx_desc desc;
 	struct sk_buff *orig = skb;
 	int ret;
@@ -1013,9 +1023,8 @@ netdev_tx_t netvsc_start_xmit(struct sk_buff *skb, struct net_device *ndev)
 		netvsc_tx_drop(ch, skb);
 		return NETDEV_TX_OK;
 	}
-	vf_ndev = netvsc_tx_vf(nv);
-	if (unlikely(vf_ndev) && !netpoll_tx_running(ndev))
-		return netvsc_vf_xmit(nv, vf_ndev, skb);
+	if (unlikely(READ_ONCE(nv->vf.in_use)) && !netpoll_tx_running(ndev))
+		return netvsc_vf_xmit(nv, txq, skb);
 	if (unlikely(skb->protocol == htons(ETH_P_8021Q) &&
 		     !skb_vlan_tag_present(skb))) {
 		skb = netvsc_tx_untag(ch, skb);

@@ -29,20 +29,16 @@ void netvsc_tx_set_link(struct netvsc *nv, bool up);
 bool netvsc_tx_idle(const struct netvsc_chan *ch);
 
 /**
- * netvsc_tx_vf() - the VF that packets are to be sent by
- * @nv: the device
+ * netvsc_tx_vf() - the VF, if packets can be sent by it now
+ * @nv: the device; the data path is by the VF, or not
  *
- * Not one that is about to go, or without a link: the synthetic path is there.
- *
- * Context: softirq or BH disabled. Return: its net_device, NULL if there is none.
+ * Context: softirq or BH disabled. Return: its net_device, or NULL: also if it is
+ * about to go, or has no link.
  */
 static inline struct net_device *netvsc_tx_vf(const struct netvsc *nv)
 {
-	struct net_device *vf_ndev;
+	struct net_device *vf_ndev = rcu_dereference_bh(nv->vf.ndev);
 
-	if (likely(!READ_ONCE(nv->vf.in_use)))
-		return NULL;
-	vf_ndev = rcu_dereference_bh(nv->vf.ndev);
 	if (!vf_ndev || !netif_running(vf_ndev) || !netif_carrier_ok(vf_ndev))
 		return NULL;
 	return vf_ndev;

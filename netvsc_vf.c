@@ -21,6 +21,7 @@
 
 #include "netvsc_bpf.h"
 #include "netvsc_config.h"
+#include "netvsc_tx.h"
 #include "netvsc_vf.h"
 
 /* So long a new VF's name is its own to change: an interface that is up keeps it */
@@ -642,6 +643,7 @@ found:
 unsigned long netvsc_vf_work(struct netvsc *nv)
 {
 	struct net_device *vf_ndev = netvsc_vf_ndev(nv);
+	unsigned long delay;
 	u32 serial;
 
 	netvsc_vf_follow(nv);
@@ -659,7 +661,11 @@ unsigned long netvsc_vf_work(struct netvsc *nv)
 			return nv->vf.due - jiffies;
 		netvsc_vf_set_up(nv, vf_ndev);
 	}
-	return netvsc_vf_update(nv, netvsc_vf_usable(nv));
+	delay = netvsc_vf_update(nv, netvsc_vf_usable(nv));
+	/* packets may have waited for a link that is there again */
+	if (nv->cfg.vf_path && nv->state == NETVSC_RUNNING)
+		netvsc_tx_set_link(nv, netif_carrier_ok(nv->ndev));
+	return delay;
 }
 
 /**

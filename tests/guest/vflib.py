@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 from framelib import interface
 from xdplib import equal, host, read, run, wait_for
@@ -95,10 +96,25 @@ class Log:
         equal(f"lines with {text!r}", times, self.count(text))
 
 
-def vf_goes():
-    """Switch its slot off, and wait for that."""
-    with open(f"/sys/bus/pci/slots/{SLOT}/power", "w", encoding="ascii") as f:
-        f.write("0")
+def comes():
+    """As on known hosts, the association first and the VF a second later."""
+    run("host", "vf", "associate", str(SLOT))
+    time.sleep(1)
+    run("host", "vf", "plug")
+    wait_path(1, 20)
+
+
+def goes(how):
+    """Its slot is switched off; or somebody pulls it; or the host forgets it first."""
+    if how == "pull":
+        run("host", "vf", "pull")
+    else:
+        if how == "forget":
+            run("host", "vf", "forget")
+            wait_path(0)
+        with open(f"/sys/bus/pci/slots/{SLOT}/power", "w", encoding="ascii") as f:
+            f.write("0")
+    wait_path(0)
     wait_for("an empty slot", lambda: not vf_name() and not host()["vf-plugged"], 20)
 
 
