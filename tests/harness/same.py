@@ -63,7 +63,7 @@ class Recording:
     specs: list  # of vm.Spec, but for the driver
 
     def limit(self):
-        return 4 * self.seconds + 30
+        return 6 * self.seconds + 60
 
 
 def differences(path=DIFFERENCES):
