@@ -234,15 +234,27 @@ static u16 netvsc_pick_queue(struct netvsc *nv, struct sk_buff *skb, u32 count)
 	return likely(queue < count) ? queue : queue % count;
 }
 
+/* The VF's own choice: who sends by one of its queues has one of ours for it */
+static u16 netvsc_vf_pick_queue(const struct netvsc *nv, struct sk_buff *skb)
+{
+	struct net_device *vf_ndev = rcu_dereference_bh(nv->vf.ndev);
+
+	if (!vf_ndev)
+		return 0;
+	if (vf_ndev->netdev_ops->ndo_select_queue)
+		return vf_ndev->netdev_ops->ndo_select_queue(vf_ndev, skb, NULL);
+	return netdev_pick_tx(vf_ndev, skb, NULL);
+}
+
 /**
  * netvsc_select_queue() - ndo_select_queue
  * @ndev: the device
  * @skb: packet
  * @sb_dev: unused
  *
- * A socket stays on its queue while packets are in flight, so that they are not
- * reordered; else the receive queue of a forwarded packet, else the host's
- * send table [2.10].
+ * Where the VF carries the traffic, its choice. A socket stays on its queue while
+ * packets are in flight, so that they are not reordered; else the receive queue of
+ * a forwarded packet, else the host's send table [2.10].
  *
  * Context: softirq or BH disabled. Return: below real_num_tx_queues.
  */
@@ -250,15 +262,18 @@ u16 netvsc_select_queue(struct net_device *ndev, struct sk_buff *skb,
 			struct net_device *sb_dev)
 {
 	u32 count = READ_ONCE(ndev->real_num_tx_queues);
+	struct netvsc *nv = netdev_priv(ndev);
 	struct sock *sk = skb->sk;
 	int old, queue;
 
 	if (count <= 1)
 		return 0;
+	if (unlikely(READ_ONCE(nv->vf.in_use)))
+		return netvsc_vf_pick_queue(nv, skb) % count;
 	old = sk_tx_queue_get(sk);
 	if (old >= 0 && old < count && !skb->ooo_okay)
 		return old;
-	queue = netvsc_pick_queue(netdev_priv(ndev), skb, count);
+	queue = netvsc_pick_queue(nv, skb, count);
 	if (queue != old && sk && sk_fullsock(sk) &&
 	    rcu_access_pointer(sk->sk_dst_cache))
 		sk_tx_queue_set(sk, queue);

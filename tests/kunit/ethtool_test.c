@@ -230,6 +230,53 @@ static void stats_closed(struct kunit *test)
 	stats_are(test, 4, 2);
 }
 
+static u64 shown_value(const struct shown *shown, const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < shown->count; i++)
+		if (!strcmp(shown->names[i], name))
+			return shown->values[i];
+	KUNIT_FAIL(shown->test, "no %s", name);
+	return 0;
+}
+
+static void set_vf_stats(struct datapath *dp, u32 cpu, u64 first)
+{
+	struct netvsc_vf_stats *stats = per_cpu_ptr(dp->nv->vf.stats, cpu);
+
+	u64_stats_set(&stats->rx_packets, first);
+	u64_stats_set(&stats->rx_bytes, first + 1);
+	u64_stats_set(&stats->tx_packets, first + 2);
+	u64_stats_set(&stats->tx_bytes, first + 3);
+	u64_stats_set(&stats->tx_dropped, first + 4);
+}
+
+/* What went by the VF: of all processors, of each; 64 bits of everything */
+static void stats_vf(struct kunit *test)
+{
+	const u64 first = 5ULL << 32, second = 7ULL << 40;
+	struct datapath *dp = datapath_new(test, 1);
+	struct rtnl_link_stats64 totals = {};
+	struct shown shown;
+
+	set_vf_stats(dp, 0, first);
+	set_vf_stats(dp, 1, second);
+	show(dp, &shown);
+	KUNIT_EXPECT_EQ(test, shown_value(&shown, "vf_rx_packets"), first + second);
+	KUNIT_EXPECT_EQ(test, shown_value(&shown, "vf_rx_bytes"), first + second + 2);
+	KUNIT_EXPECT_EQ(test, shown_value(&shown, "vf_tx_packets"), first + second + 4);
+	KUNIT_EXPECT_EQ(test, shown_value(&shown, "vf_tx_bytes"), first + second + 6);
+	KUNIT_EXPECT_EQ(test, shown_value(&shown, "vf_tx_dropped"), first + second + 8);
+	KUNIT_EXPECT_EQ(test, shown_value(&shown, "cpu0_vf_rx_packets"), first);
+	KUNIT_EXPECT_EQ(test, shown_value(&shown, "cpu1_vf_tx_bytes"), second + 3);
+	KUNIT_EXPECT_EQ(test, shown_value(&shown, "cpu1_rx_bytes"), second + 1);
+	netvsc_get_stats64(dp->ndev, &totals);
+	KUNIT_EXPECT_EQ(test, totals.rx_packets, first + second);
+	KUNIT_EXPECT_EQ(test, totals.tx_bytes, first + second + 6);
+	KUNIT_EXPECT_EQ(test, totals.tx_dropped, first + second + 8);
+}
+
 static void stats_without_session(struct kunit *test)
 {
 	struct datapath *dp = datapath_new(test, 1);
@@ -468,6 +515,7 @@ static struct kunit_case ethtool_cases[] = {
 	KUNIT_CASE(stats_1),
 	KUNIT_CASE(stats_4),
 	KUNIT_CASE(stats_closed),
+	KUNIT_CASE(stats_vf),
 	KUNIT_CASE(stats_without_session),
 	KUNIT_CASE(queue_stats_of_one),
 	KUNIT_CASE(queue_stats_of_all),

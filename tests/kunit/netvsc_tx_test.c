@@ -1462,6 +1462,99 @@ static void tx_queue_l4(struct kunit *test)
 	}
 }
 
+/* The VF */
+
+static u16 vf_queue(struct net_device *ndev, struct sk_buff *skb,
+		    struct net_device *sb_dev)
+{
+	return skb_get_rx_queue(skb);
+}
+
+static const struct net_device_ops vf_ops = {};
+static const struct net_device_ops vf_ops_with_queues = {
+	.ndo_select_queue = vf_queue,
+};
+
+static void vf_free(void *vf)
+{
+	free_netdev(vf);
+}
+
+/* One that is down, of 8 queues; the host has switched to it */
+static struct net_device *vf_new(struct datapath *dp,
+				 const struct net_device_ops *ops)
+{
+	struct net_device *vf = alloc_etherdev_mqs(0, 8, 8);
+
+	KUNIT_ASSERT_NOT_NULL(dp->test, vf);
+	KUNIT_ASSERT_EQ(dp->test, kunit_add_action_or_reset(dp->test, vf_free, vf), 0);
+	vf->netdev_ops = ops;
+	rcu_assign_pointer(dp->nv->vf.ndev, vf);
+	WRITE_ONCE(dp->nv->vf.in_use, true);
+	return vf;
+}
+
+static void vf_end(struct datapath *dp)
+{
+	WRITE_ONCE(dp->nv->vf.in_use, false);
+	RCU_INIT_POINTER(dp->nv->vf.ndev, NULL);
+}
+
+static u16 queue_of_vf(struct datapath *dp, struct sk_buff *skb)
+{
+	u16 queue;
+
+	rcu_read_lock_bh();
+	queue = queue_of(dp, skb);
+	rcu_read_unlock_bh();
+	return queue;
+}
+
+static void tx_queue_vf(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 3);
+	struct sk_buff *skb = ip_skb(dp, false, IPPROTO_TCP, 0);
+	struct net_device *vf = vf_new(dp, &vf_ops_with_queues);
+	u32 i;
+
+	memset16(dp->nv->tx_table, 0, NETVSC_SEND_TABLE);
+	for (i = 0; i < 8; i++) {
+		skb_record_rx_queue(skb, i);
+		KUNIT_EXPECT_EQ(test, queue_of_vf(dp, skb), i % 3);
+	}
+	/* the stack's choice, of its 8 queues: that of a forwarded packet, too */
+	vf->netdev_ops = &vf_ops;
+	for (i = 0; i < 8; i++) {
+		skb_record_rx_queue(skb, i);
+		KUNIT_EXPECT_EQ(test, queue_of_vf(dp, skb), i % 3);
+	}
+	vf_end(dp);
+	skb_record_rx_queue(skb, 7);
+	KUNIT_EXPECT_EQ(test, queue_of(dp, skb), 1);
+	memset16(dp->nv->tx_table, 2, NETVSC_SEND_TABLE);
+	skb->queue_mapping = 0;
+	KUNIT_EXPECT_EQ(test, queue_of(dp, skb), 2);
+	kfree_skb(skb);
+}
+
+/* The host drops what comes by the synthetic path, and the VF cannot send */
+static void tx_vf_without_link(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+
+	vf_new(dp, &vf_ops);
+	KUNIT_EXPECT_EQ(test, send_refused(dp, 100, 1), NETDEV_TX_BUSY);
+	KUNIT_EXPECT_TRUE(test, stopped(dp));
+	KUNIT_EXPECT_TRUE(test, list_empty(&dp->sent));
+	KUNIT_EXPECT_TRUE(test, test_bit(NETVSC_EVENT_VF, &dp->nv->events));
+	vf_end(dp);
+	netvsc_tx_set_link(dp->nv, true);
+	KUNIT_EXPECT_FALSE(test, stopped(dp));
+	send(dp, 100, 0, false);
+	expect_frame(dp, 0, 0, 100, 0);
+	datapath_settle(dp);
+}
+
 static struct kunit_case tx_cases[] = {
 	KUNIT_CASE_SLOW(tx_ids),
 	KUNIT_CASE(tx_ids_wrap),
@@ -1512,6 +1605,8 @@ static struct kunit_case tx_cases[] = {
 	KUNIT_CASE(tx_queue_table),
 	KUNIT_CASE(tx_queue_socket),
 	KUNIT_CASE(tx_queue_l4),
+	KUNIT_CASE(tx_queue_vf),
+	KUNIT_CASE(tx_vf_without_link),
 	{}
 };
 
