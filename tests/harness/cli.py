@@ -58,6 +58,7 @@ def _parser():
         ("guest", "scenarios on our driver"),
         ("stock", "scenarios on Debian's own driver"),
         ("host", "tests of the emulated host itself"),
+        ("long", "scenarios on our driver that take an hour"),
     ):
         run = commands.add_parser(
             name,
@@ -404,6 +405,7 @@ LAYERS = {
     "guest": (("guest", "ours"),),
     "stock": (("guest", "stock"),),
     "host": (("host", "stock"),),
+    "long": (("guest", "ours"),),
 }
 
 
@@ -413,7 +415,8 @@ def _groups(args):
     for layer, name in LAYERS[args.command]:
         if args.command and args.kernel:
             _check_kernel(name, args.kernel)
-        found = [s for s in scenarios.load_all(name, brief=not args.command) if s.layer == layer]
+        found = scenarios.load_all(name, brief=not args.command, long=args.command == "long")
+        found = [s for s in found if s.layer == layer]
         chosen = scenarios.choose(found, args.names if args.command else [])
         groups += scenarios.group(chosen, *_restrictions(args))
     return groups
@@ -556,6 +559,7 @@ COMMANDS = {
     "guest": _run,
     "stock": _run,
     "host": _run,
+    "long": _run,
     "boot": _boot,
     "list": _list,
     "demo": _demo,

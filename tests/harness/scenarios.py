@@ -21,8 +21,9 @@ from progress import Progress
 DIRECTORY = os.path.join(TESTS, "scenarios")
 # What may differ between drivers, as ours.KEY and stock.KEY. check: on which KERNEL or KERNEL/NVSP of
 # them all it runs in make check: ours on its first kernel unless told, stock nowhere. profile: real hosts
-# that it runs on, one after the other, whose queues and NVSP version are what others' defaults are.
-SETTINGS = {"seconds", "cpus", "queues", "kernel", "nvsp", "profile", "host", "vf", "check"}
+# that it runs on, one after the other, whose queues and NVSP version are what others' defaults are. long:
+# the seconds that it takes in tests/run long, where it runs with the words behind them as arguments.
+SETTINGS = {"seconds", "cpus", "queues", "kernel", "nvsp", "profile", "host", "vf", "check", "long"}
 KEYS = {"title", "for", "driver", "layer", "share"} | SETTINGS
 KEYS |= {f"{name}.{key}" for name in driver.DRIVERS for key in SETTINGS}
 SKIPPED = 77
@@ -40,6 +41,7 @@ class Scenario:
     share: bool
     load: bool  # is the driver there when it starts
     specs: list  # of vm.Spec: one per boot that it wants
+    arguments: tuple = ()
 
     def limit(self):
         return 4 * self.seconds + 20
@@ -64,8 +66,8 @@ def _choice(path, header, key, choices, default):
     return value
 
 
-def _load(name, drv, brief):
-    """A scenario on a driver; None if it is not for that one."""
+def _load(name, drv, brief, long):
+    """A scenario on a driver; None if it is not for that one, or has no long form and is to have it."""
     path = os.path.join(DIRECTORY, name)
     header = read(path, KEYS)
     layer = _choice(path, header, "layer", ("guest", "host"), "guest")
@@ -74,6 +76,11 @@ def _load(name, drv, brief):
     if meant_for not in ("both", drv) or (layer == "host" and drv != "stock"):
         return None
     header.update({key: header[f"{drv}.{key}"] for key in SETTINGS if f"{drv}.{key}" in header})
+    arguments = ()
+    if long:
+        if "long" not in header:
+            return None
+        header["seconds"], *arguments = header["long"].split() or [""]
     try:
         title, seconds = header["title"], float(header["seconds"])
         cpus = int(header.get("cpus", "4"))
@@ -113,6 +120,7 @@ def _load(name, drv, brief):
         _choice(path, header, "share", ("yes", "no"), "no") == "yes",
         load,
         specs,
+        tuple(arguments),
     )
 
 
@@ -141,14 +149,15 @@ def _kernels(path, header, drv):
     return named or driver.kernels(drv)
 
 
-def load_all(drv, brief=False):
-    """All that are for a driver; brief: with what they are to run on in make check."""
+def load_all(drv, brief=False, long=False):
+    """All that are for a driver; brief: with what they are to run on in make check; long: that have a
+    long form, in that one."""
     names = sorted(
         n
         for n in os.listdir(DIRECTORY)
         if not n.startswith((".", "_")) and os.path.isfile(os.path.join(DIRECTORY, n))
     )
-    found = [_load(name, drv, brief) for name in names]
+    found = [_load(name, drv, brief, long) for name in names]
     return [s for s in found if s]
 
 
@@ -269,7 +278,7 @@ class Runner:
         try:
             with Progress(f"{spec.driver} {spec.kernel} nvsp {spec.nvsp}  {s.name}"):
                 status = guest.start(
-                    [f"/src/tests/scenarios/{s.name}"], (output.extend, output.extend)
+                    [f"/src/tests/scenarios/{s.name}", *s.arguments], (output.extend, output.extend)
                 )()
             faults = [f"exit status {status}"] if status not in (0, SKIPPED) else []
         except Stop as e:
