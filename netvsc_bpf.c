@@ -40,14 +40,33 @@ static struct netdev_queue *netvsc_bpf_txq(const struct netvsc_chan *ch)
 	return netdev_get_tx_queue(ch->nv->ndev, ch->index);
 }
 
-/* By the VF, while the host drops what comes by the synthetic path */
-static int netvsc_bpf_vf_xmit(struct netvsc *nv, int n, struct xdp_frame **frames,
-			      u32 flags)
+/* So many of the first frames can the VF send: of one in pieces, that it cannot, it
+ * would send the first piece
+ */
+static int netvsc_bpf_vf_takes(const struct net_device *vf_ndev, int n,
+			       struct xdp_frame **frames)
 {
-	struct net_device *vf_ndev = netvsc_tx_vf(nv);
+	int taken = 0;
 
-	if (!vf_ndev || !vf_ndev->netdev_ops->ndo_xdp_xmit)
+	if (READ_ONCE(vf_ndev->xdp_features) & NETDEV_XDP_ACT_NDO_XMIT_SG)
+		return n;
+	while (taken < n && !xdp_frame_has_frags(frames[taken]))
+		taken++;
+	return taken;
+}
+
+/* By the VF, while the host drops what comes by the synthetic path; the lock keeps it
+ * from being switched
+ */
+static int netvsc_bpf_xmit_vf(struct netvsc_chan *ch, int n,
+			      struct xdp_frame **frames, u32 flags)
+{
+	struct net_device *vf_ndev = netvsc_tx_vf(ch->nv);
+
+	if (unlikely(!ch->tx.running || !vf_ndev ||
+		     !vf_ndev->netdev_ops->ndo_xdp_xmit))
 		return -ENETDOWN;
+	n = netvsc_bpf_vf_takes(vf_ndev, n, frames);
 	return vf_ndev->netdev_ops->ndo_xdp_xmit(vf_ndev, n, frames, flags);
 }
 
@@ -57,18 +76,18 @@ static bool netvsc_bpf_tx(struct netvsc_chan *ch, struct netvsc_frame *frame)
 	int tci = frame->desc.infos & RNDIS_INFO_VLAN ? frame->desc.vlan_tci : -1;
 	struct xdp_frame *xdpf = xdp_convert_buff_to_frame(&frame->xdp);
 	struct netdev_queue *txq = netvsc_bpf_txq(ch);
-	int ret = -EBUSY;
+	bool sent = false;
 
 	if (unlikely(!xdpf))
 		return false;
-	if (unlikely(READ_ONCE(ch->nv->vf.in_use)))
-		return tci < 0 && netvsc_bpf_vf_xmit(ch->nv, 1, &xdpf,
-						     XDP_XMIT_FLUSH) == 1;
 	__netif_tx_lock(txq, smp_processor_id());
-	if (likely(!netif_xmit_frozen_or_drv_stopped(txq)))
-		ret = netvsc_tx_frame(ch, xdpf, tci);
+	if (unlikely(READ_ONCE(ch->nv->vf.in_use)))
+		sent = tci < 0 && netvsc_bpf_xmit_vf(ch, 1, &xdpf,
+						     XDP_XMIT_FLUSH) == 1;
+	else if (likely(!netif_xmit_frozen_or_drv_stopped(txq)))
+		sent = !netvsc_tx_frame(ch, xdpf, tci);
 	__netif_tx_unlock(txq);
-	return !ret;
+	return sent;
 }
 
 /**
@@ -140,6 +159,23 @@ void netvsc_bpf_poll_end(struct netvsc_chan *ch)
 	ch->rx.xdp_todo = 0;
 }
 
+static int netvsc_bpf_xmit(struct netvsc_chan *ch, int n,
+			   struct xdp_frame **frames, u32 flags)
+{
+	struct netdev_queue *txq = netvsc_bpf_txq(ch);
+	int sent = 0;
+
+	while (sent < n && !netif_xmit_frozen_or_drv_stopped(txq) &&
+	       !netvsc_tx_frame(ch, frames[sent], -1))
+		sent++;
+	u64_stats_update_begin(&ch->tx_stats.sync);
+	u64_stats_add(&ch->tx_stats.xdp_xmit, sent);
+	u64_stats_update_end(&ch->tx_stats.sync);
+	if (flags & XDP_XMIT_FLUSH)
+		netvsc_tx_frames_end(ch);
+	return sent;
+}
+
 /**
  * netvsc_xdp_xmit() - ndo_xdp_xmit
  * @ndev: the interface
@@ -157,23 +193,17 @@ int netvsc_xdp_xmit(struct net_device *ndev, int n, struct xdp_frame **frames,
 	struct netvsc *nv = netdev_priv(ndev);
 	struct netdev_queue *txq;
 	struct netvsc_chan *ch;
-	int sent = 0;
+	int sent;
 
 	if (unlikely(flags & ~XDP_XMIT_FLAGS_MASK))
 		return -EINVAL;
-	if (READ_ONCE(nv->vf.in_use))
-		return netvsc_bpf_vf_xmit(nv, n, frames, flags);
 	ch = nv->chans[smp_processor_id() % queues];
 	txq = netvsc_bpf_txq(ch);
 	__netif_tx_lock(txq, smp_processor_id());
-	while (sent < n && !netif_xmit_frozen_or_drv_stopped(txq) &&
-	       !netvsc_tx_frame(ch, frames[sent], -1))
-		sent++;
-	u64_stats_update_begin(&ch->tx_stats.sync);
-	u64_stats_add(&ch->tx_stats.xdp_xmit, sent);
-	u64_stats_update_end(&ch->tx_stats.sync);
-	if (flags & XDP_XMIT_FLUSH)
-		netvsc_tx_frames_end(ch);
+	if (READ_ONCE(nv->vf.in_use))
+		sent = netvsc_bpf_xmit_vf(ch, n, frames, flags);
+	else
+		sent = netvsc_bpf_xmit(ch, n, frames, flags);
 	__netif_tx_unlock(txq);
 	return sent;
 }
