@@ -14,12 +14,23 @@ def counts():
 def add(into, verdict, text, lines=()):
     """Count a result and print it. lines say why it failed, the last ones best of all."""
     into[verdict] += 1
-    print(f"{verdict:4} {text}".rstrip(), flush=True)
-    for line in lines:
-        print(f"    | {line}")
+    # at once, as another process may print as well
+    said = [f"{verdict:4} {text}".rstrip(), *(f"    | {line}" for line in lines)]
+    print("\n".join(said), flush=True)
     if verdict == "FAIL":
         _failed.append((text, [line for line in lines if line.strip()][-REASON_LINES:]))
-    print(end="", flush=True)
+
+
+def failures():
+    """What failed in this process, for include() of another one."""
+    return _failed
+
+
+def include(total, counts, failed=()):
+    """Add counts to others, and what failed elsewhere to what failed here."""
+    for verdict, count in counts.items():
+        total[verdict] += count
+    _failed.extend(tuple(item) for item in failed)
 
 
 def close(total):
