@@ -198,17 +198,8 @@ static const struct net_device_ops testvf_ops = {
 	.ndo_bpf		= testvf_bpf,
 };
 
-static const struct net_device_ops testvf_ops_without_xdp = {
-	.ndo_open		= testvf_open,
-	.ndo_stop		= testvf_stop,
-	.ndo_start_xmit		= testvf_xmit,
-	.ndo_change_mtu		= testvf_change_mtu,
-	.ndo_set_mac_address	= testvf_set_address,
-	.ndo_set_rx_mode	= testvf_set_rx_mode,
-	.ndo_vlan_rx_add_vid	= testvf_add_vid,
-	.ndo_vlan_rx_kill_vid	= testvf_kill_vid,
-	.ndo_change_carrier	= testvf_change_carrier,
-};
+/* All of them but ndo_bpf */
+static struct net_device_ops testvf_ops_without_xdp;
 
 static u32 testvf_table_size(struct net_device *ndev)
 {
@@ -322,6 +313,8 @@ static void testvf_setup(struct net_device *ndev)
 		eth_hw_addr_set(ndev, address);
 	else
 		eth_hw_addr_random(ndev);
+	testvf_ops_without_xdp = testvf_ops;
+	testvf_ops_without_xdp.ndo_bpf = NULL;
 	ndev->netdev_ops = xdp ? &testvf_ops : &testvf_ops_without_xdp;
 	ndev->ethtool_ops = &testvf_ethtool_ops;
 	ndev->min_mtu = mtu_min;
