@@ -5,11 +5,13 @@ import glob
 import json
 import os
 import re
+import signal
 import subprocess
+import sys
 import time
 
 from framelib import interface
-from xdplib import equal, host, read, run, wait_for
+from xdplib import address, equal, host, pings, read, run, wait_carrier, wait_for, within
 
 MODULE = "/run/hv/testvf.ko"
 PARAMETERS = "/sys/module/testvf/parameters"
@@ -28,6 +30,39 @@ def path():
     return host()["vf-path"]
 
 
+def vf(*words):
+    """What the host is to do about the VF."""
+    run("host", "vf", *map(str, words))
+
+
+def audit():
+    """How often each kind was seen."""
+    return {item["kind"]: item["count"] for item in json.loads(run("host", "audit"))}
+
+
+def wrong():
+    """Packets that the guest sent on the wrong path: by the VF, by the synthetic one."""
+    counters = host()
+    return counters["wrong-path-vf"], counters["wrong-path-synthetic"]
+
+
+def by(way):
+    """Pings take this path, 1 is the VF, and no other."""
+    was = host()
+    pings()
+    now = host()
+    equal("path", way, now["vf-path"])
+    counts = {name: now[name] - was[name] for name in ("vf-tx-packets", "wrong-path-vf", "wrong-path-synthetic")}
+    within("pings by the VF", 6 * way, 1000 * way, counts.pop("vf-tx-packets"))
+    equal("on the wrong path", [0, 0], list(counts.values()))
+
+
+def wait_by(way, seconds=10):
+    """The host has switched to this path, and so has the interface."""
+    wait_path(way, seconds)
+    by(way)
+
+
 def wait_path(vf, seconds=10):
     wait_for(f"the {'VF' if vf else 'synthetic'} path", lambda: path() == vf, seconds)
 
@@ -44,8 +79,7 @@ def unload():
 
 
 def refuse(bits):
-    with open(f"{PARAMETERS}/refuse", "w", encoding="ascii") as f:
-        f.write(str(bits))
+    write(f"{PARAMETERS}/refuse", bits)
 
 
 def permanent():
@@ -55,6 +89,12 @@ def permanent():
 def told(name):
     """What testvf was told, a line of its ethtool -S."""
     return int(re.search(rf"^ *{name}: (\d+)$", run("ethtool", "-S", vf_name()), re.M)[1])
+
+
+def master():
+    """The VF's, or None."""
+    link = f"/sys/class/net/{vf_name()}/master"
+    return os.path.basename(os.readlink(link)) if os.path.exists(link) else None
 
 
 def of(name, what):
@@ -96,6 +136,67 @@ class Log:
         equal(f"lines with {text!r}", times, self.count(text))
 
 
+class Pings:
+    """Pings that go on, while a test changes something."""
+
+    def __init__(self, interval=0.02):
+        words = ["ping", "-n", "-D", "-i", str(interval), os.environ["PEER4"]]
+        # pylint: disable-next=consider-using-with
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        self._first = ""
+        while "icmp_seq=1 " not in self._first:
+            self._first = self._process.stdout.readline() or sys.exit("FAIL: no first ping")
+
+    def stop(self):
+        """(answers, how many were lost before the last one, the longest time without any)."""
+        time.sleep(0.5)
+        self._process.send_signal(signal.SIGINT)
+        said = self._first + self._process.communicate()[0]
+        found = re.findall(r"^\[([\d.]+)\] .*icmp_seq=(\d+) ", said, re.M)
+        times = [float(when) for when, _ in found]
+        seen = {int(number) for _, number in found}
+        return len(seen), max(seen) - len(seen), max(b - a for a, b in zip(times, times[1:]))
+
+
+def rtnl_seconds():
+    """How long it takes to get RTNL, and to give it back."""
+    began = time.monotonic()
+    run("ip", "link", "set", "lo", "up")
+    return time.monotonic() - began
+
+
+def netvsc_device():
+    return os.path.realpath(f"/sys/class/net/{interface()}/device")
+
+
+def netvsc_is_back(device):
+    """The driver is there again: find its interface, which may have another name, and bring it up."""
+    wait_for("an interface", lambda: os.path.exists(f"{device}/net") and os.listdir(f"{device}/net"))
+    os.environ["IFACE"] = os.listdir(f"{device}/net")[0]
+    run("ip", "link", "set", interface(), "up")
+    run("ip", "addr", "replace", os.environ["ADDR4"] + "/24", "dev", interface())
+    address()
+    wait_carrier()
+
+
+def pci_address(slot=SLOT):
+    """Of the function in a slot, whether it is there or not."""
+    return read(f"/sys/bus/pci/slots/{slot}/address") + ".0"
+
+
+def pci_remove(slot=SLOT):
+    write(f"/sys/bus/pci/devices/{pci_address(slot)}/remove", 1)
+
+
+def pci_rescan():
+    write("/sys/bus/pci/rescan", 1)
+
+
+def write(name, value):
+    with open(name, "w", encoding="ascii") as f:
+        f.write(str(value))
+
+
 def comes():
     """As on known hosts, the association first and the VF a second later."""
     run("host", "vf", "associate", str(SLOT))
@@ -112,8 +213,7 @@ def goes(how):
         if how == "forget":
             run("host", "vf", "forget")
             wait_path(0)
-        with open(f"/sys/bus/pci/slots/{SLOT}/power", "w", encoding="ascii") as f:
-            f.write("0")
+        write(f"/sys/bus/pci/slots/{SLOT}/power", 0)
     wait_path(0)
     wait_for("an empty slot", lambda: not vf_name() and not host()["vf-plugged"], 20)
 
