@@ -528,6 +528,7 @@ static void netvsc_vf_join(struct netvsc *nv, struct net_device *vf_ndev,
 	nv->vf.flags = 0;
 	nv->vf.has_prog = false;
 	nv->vf.failures = 0;
+	nv->vf.next = jiffies;
 	nv->vf.due = jiffies + delay;
 	nv->vf.headroom = ndev->needed_headroom;
 	rcu_assign_pointer(nv->vf.ndev, vf_ndev);
@@ -840,7 +841,6 @@ void netvsc_vf_exit(void)
 void netvsc_vf_add(struct netvsc *nv)
 {
 	ASSERT_RTNL();
-	nv->vf.next = jiffies;
 	list_add_tail(&nv->vf.node, &netvsc_vf_devices);
 	netvsc_post_event(nv, NETVSC_EVENT_VF);
 }
