@@ -194,6 +194,8 @@ static unsigned long netvsc_vf_update(struct netvsc *nv, bool usable)
 		return 0;
 	if (usable && time_before(now, nv->vf.next))
 		return nv->vf.next - now;
+	if (!usable)
+		nv->vf.failures = 0;	/* the host did its part */
 	netvsc_vf_switch(nv, usable);
 	return usable && !nv->cfg.vf_path ? nv->vf.next - now : 0;
 }
