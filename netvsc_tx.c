@@ -998,7 +998,6 @@ static netdev_tx_t netvsc_vf_xmit(struct netvsc *nv, struct netdev_queue *txq,
 
 	if (unlikely(!vf_ndev)) {
 		netif_tx_stop_queue(txq);
-		netvsc_post_event(nv, NETVSC_EVENT_VF);
 		return NETDEV_TX_BUSY;
 	}
 	skb->dev = vf_ndev;

@@ -33,15 +33,17 @@ bool netvsc_tx_idle(const struct netvsc_chan *ch);
  * @nv: the device; the data path is by the VF, or not
  *
  * Context: softirq or BH disabled. Return: its net_device, or NULL: also if it is
- * about to go, or has no link.
+ * about to go, or has no link. Then the event work sees to it.
  */
-static inline struct net_device *netvsc_tx_vf(const struct netvsc *nv)
+static inline struct net_device *netvsc_tx_vf(struct netvsc *nv)
 {
 	struct net_device *vf_ndev = rcu_dereference_bh(nv->vf.ndev);
 
-	if (!vf_ndev || !netif_running(vf_ndev) || !netif_carrier_ok(vf_ndev))
-		return NULL;
-	return vf_ndev;
+	if (vf_ndev && netif_running(vf_ndev) && netif_carrier_ok(vf_ndev))
+		return vf_ndev;
+	/* the kernel may keep a link that went down to itself for a second */
+	netvsc_post_event(nv, NETVSC_EVENT_VF);
+	return NULL;
 }
 
 #endif
