@@ -40,54 +40,21 @@ static struct netdev_queue *netvsc_bpf_txq(const struct netvsc_chan *ch)
 	return netdev_get_tx_queue(ch->nv->ndev, ch->index);
 }
 
-/* So many of the first frames can the VF send: of one in pieces, that it cannot, it
- * would send the first piece
- */
-static int netvsc_bpf_vf_takes(const struct net_device *vf_ndev, int n,
-			       struct xdp_frame **frames)
-{
-	int taken = 0;
-
-	if (READ_ONCE(vf_ndev->xdp_features) & NETDEV_XDP_ACT_NDO_XMIT_SG)
-		return n;
-	while (taken < n && !xdp_frame_has_frags(frames[taken]))
-		taken++;
-	return taken;
-}
-
-/* By the VF, while the host drops what comes by the synthetic path; the lock keeps it
- * from being switched
- */
-static int netvsc_bpf_xmit_vf(struct netvsc_chan *ch, int n,
-			      struct xdp_frame **frames, u32 flags)
-{
-	struct net_device *vf_ndev = netvsc_tx_vf(ch->nv);
-
-	if (unlikely(!ch->tx.running || !vf_ndev ||
-		     !vf_ndev->netdev_ops->ndo_xdp_xmit))
-		return -ENETDOWN;
-	n = netvsc_bpf_vf_takes(vf_ndev, n, frames);
-	return vf_ndev->netdev_ops->ndo_xdp_xmit(vf_ndev, n, frames, flags);
-}
-
 /* Send a frame back, with the tag that it came with; false: it stays ours */
 static bool netvsc_bpf_tx(struct netvsc_chan *ch, struct netvsc_frame *frame)
 {
 	int tci = frame->desc.infos & RNDIS_INFO_VLAN ? frame->desc.vlan_tci : -1;
 	struct xdp_frame *xdpf = xdp_convert_buff_to_frame(&frame->xdp);
 	struct netdev_queue *txq = netvsc_bpf_txq(ch);
-	bool sent = false;
+	int ret = -EBUSY;
 
 	if (unlikely(!xdpf))
 		return false;
 	__netif_tx_lock(txq, smp_processor_id());
-	if (unlikely(READ_ONCE(ch->nv->vf.in_use)))
-		sent = tci < 0 && netvsc_bpf_xmit_vf(ch, 1, &xdpf,
-						     XDP_XMIT_FLUSH) == 1;
-	else if (likely(!netif_xmit_frozen_or_drv_stopped(txq)))
-		sent = !netvsc_tx_frame(ch, xdpf, tci);
+	if (likely(!netif_xmit_frozen_or_drv_stopped(txq)))
+		ret = netvsc_tx_frame(ch, xdpf, tci);
 	__netif_tx_unlock(txq);
-	return sent;
+	return !ret;
 }
 
 /**
@@ -159,6 +126,19 @@ void netvsc_bpf_poll_end(struct netvsc_chan *ch)
 	ch->rx.xdp_todo = 0;
 }
 
+/* May it have all of them? One that takes no pieces would send the first of each */
+static bool netvsc_bpf_vf_takes(const struct net_device *vf_ndev, int n,
+				struct xdp_frame **frames)
+{
+	if (!vf_ndev->netdev_ops->ndo_xdp_xmit)
+		return false;
+	if (READ_ONCE(vf_ndev->xdp_features) & NETDEV_XDP_ACT_NDO_XMIT_SG)
+		return true;
+	while (n && !xdp_frame_has_frags(frames[n - 1]))
+		n--;
+	return !n;
+}
+
 static int netvsc_bpf_xmit(struct netvsc_chan *ch, int n,
 			   struct xdp_frame **frames, u32 flags)
 {
@@ -183,6 +163,9 @@ static int netvsc_bpf_xmit(struct netvsc_chan *ch, int n,
  * @frames: frames
  * @flags: XDP_XMIT_*
  *
+ * Under the lock of the queue, also by the VF: who switches the data path waits for
+ * it, and then no frame is on its way by the old one.
+ *
  * Context: softirq or BH disabled, RCU. Return: number of the first frames that
  * were taken, the others stay the caller's; or a negative error: none was.
  */
@@ -191,6 +174,7 @@ int netvsc_xdp_xmit(struct net_device *ndev, int n, struct xdp_frame **frames,
 {
 	u32 queues = READ_ONCE(ndev->real_num_tx_queues);
 	struct netvsc *nv = netdev_priv(ndev);
+	struct net_device *vf_ndev = NULL;
 	struct netdev_queue *txq;
 	struct netvsc_chan *ch;
 	int sent;
@@ -200,8 +184,10 @@ int netvsc_xdp_xmit(struct net_device *ndev, int n, struct xdp_frame **frames,
 	ch = nv->chans[smp_processor_id() % queues];
 	txq = netvsc_bpf_txq(ch);
 	__netif_tx_lock(txq, smp_processor_id());
-	if (READ_ONCE(nv->vf.in_use))
-		sent = netvsc_bpf_xmit_vf(ch, n, frames, flags);
+	if (READ_ONCE(nv->vf.in_use) && ch->tx.running)
+		vf_ndev = netvsc_tx_vf(nv);
+	if (vf_ndev && netvsc_bpf_vf_takes(vf_ndev, n, frames))
+		sent = vf_ndev->netdev_ops->ndo_xdp_xmit(vf_ndev, n, frames, flags);
 	else
 		sent = netvsc_bpf_xmit(ch, n, frames, flags);
 	__netif_tx_unlock(txq);

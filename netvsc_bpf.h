@@ -14,11 +14,6 @@
 	(NETVSC_PIECE - XDP_PACKET_HEADROOM - \
 	 SKB_DATA_ALIGN(sizeof(struct skb_shared_info)))
 
-/* What XDP can do here; less with a VF that cannot send frames in pieces */
-#define NETVSC_XDP_FEATURES \
-	(NETDEV_XDP_ACT_BASIC | NETDEV_XDP_ACT_REDIRECT | NETDEV_XDP_ACT_NDO_XMIT | \
-	 NETDEV_XDP_ACT_RX_SG | NETDEV_XDP_ACT_NDO_XMIT_SG)
-
 /**
  * struct netvsc_frame - a received frame that a program may change
  * @xdp: its memory; first, as programs' questions come with its address

@@ -920,16 +920,55 @@ static int netvsc_frame_pages(struct netvsc_chan *ch, struct xdp_frame *xdpf,
 	return netvsc_tx_send(ch, req, len);
 }
 
+static void netvsc_vf_send(struct netvsc *nv, struct net_device *vf_ndev,
+			   struct sk_buff *skb)
+{
+	struct netvsc_vf_stats *stats = this_cpu_ptr(nv->vf.stats);
+	u32 len = skb->len;
+	int ret;
+
+	skb->dev = vf_ndev;
+	ret = dev_queue_xmit(skb);
+	u64_stats_update_begin(&stats->syncp);
+	if (likely(ret == NET_XMIT_SUCCESS || ret == NET_XMIT_CN)) {
+		u64_stats_inc(&stats->tx_packets);
+		u64_stats_add(&stats->tx_bytes, len);
+	} else {
+		u64_stats_inc(&stats->tx_dropped);
+	}
+	u64_stats_update_end(&stats->syncp);
+}
+
+/* By the VF, as a packet: it may take no frames, none in pieces, no tag beside them */
+static int netvsc_frame_vf(struct netvsc_chan *ch, struct xdp_frame *xdpf,
+			   const struct rndis_tx_desc *desc)
+{
+	struct net_device *vf_ndev = netvsc_tx_vf(ch->nv);
+	struct sk_buff *skb;
+
+	if (unlikely(!vf_ndev))
+		return -ENETDOWN;
+	skb = xdp_build_skb_from_frame(xdpf, vf_ndev);
+	if (unlikely(!skb))
+		return -ENOMEM;
+	skb_reset_network_header(skb);
+	skb_push(skb, ETH_HLEN);
+	if (desc->infos & RNDIS_INFO_VLAN)
+		__vlan_hwaccel_put_tag(skb, htons(ETH_P_8021Q), desc->vlan_tci);
+	netvsc_vf_send(ch->nv, vf_ndev, skb);
+	return 0;
+}
+
 /**
  * netvsc_tx_frame() - send a frame of an XDP program
  * @ch: channel
  * @xdpf: frame
  * @tci: of the tag that it is to have, or -1
  *
- * It may wait in the batch until netvsc_tx_frames_end().
+ * It may wait in the batch until netvsc_tx_frames_end(), or be the VF's at once.
  *
- * Context: tx lock, softirq. Return: 0: it is the host's, or in the batch, and
- * @xdpf may be gone; else it is still the caller's.
+ * Context: tx lock, softirq. Return: 0: it is the host's, the VF's, or in the batch,
+ * and @xdpf may be gone; else it is still the caller's.
  */
 int netvsc_tx_frame(struct netvsc_chan *ch, struct xdp_frame *xdpf, int tci)
 {
@@ -950,6 +989,8 @@ int netvsc_tx_frame(struct netvsc_chan *ch, struct xdp_frame *xdpf, int tci)
 	if (unlikely(xdpf->len < ETH_HLEN ||
 		     desc.data_len > READ_ONCE(ch->nv->ndev->mtu) + ETH_HLEN))
 		return -EMSGSIZE;
+	if (unlikely(READ_ONCE(ch->nv->vf.in_use)))
+		return netvsc_frame_vf(ch, xdpf, &desc);
 	bytes = rndis_msg_hdr_len(&desc) + desc.data_len;
 	len = ALIGN(bytes, sess->align);
 	if (len <= sess->tx_section_size && len <= sess->max_transfer) {
@@ -992,25 +1033,12 @@ static netdev_tx_t netvsc_vf_xmit(struct netvsc *nv, struct netdev_queue *txq,
 				  struct sk_buff *skb)
 {
 	struct net_device *vf_ndev = netvsc_tx_vf(nv);
-	struct netvsc_vf_stats *stats;
-	u32 len = skb->len;
-	int ret;
 
 	if (unlikely(!vf_ndev)) {
 		netif_tx_stop_queue(txq);
 		return NETDEV_TX_BUSY;
 	}
-	skb->dev = vf_ndev;
-	ret = dev_queue_xmit(skb);
-	stats = this_cpu_ptr(nv->vf.stats);
-	u64_stats_update_begin(&stats->syncp);
-	if (likely(ret == NET_XMIT_SUCCESS || ret == NET_XMIT_CN)) {
-		u64_stats_inc(&stats->tx_packets);
-		u64_stats_add(&stats->tx_bytes, len);
-	} else {
-		u64_stats_inc(&stats->tx_dropped);
-	}
-	u64_stats_update_end(&stats->syncp);
+	netvsc_vf_send(nv, vf_ndev, skb);
 	return NETDEV_TX_OK;
 }
 

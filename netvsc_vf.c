@@ -467,18 +467,6 @@ int netvsc_vf_set_prog(struct netvsc *nv, struct bpf_prog *prog,
 	return 0;
 }
 
-/* Who redirects frames to the interface is to know what becomes of them */
-static void netvsc_vf_show_xdp(struct netvsc *nv)
-{
-	struct net_device *vf_ndev = netvsc_vf_ndev(nv);
-	xdp_features_t features = NETVSC_XDP_FEATURES;
-
-	if (vf_ndev && vf_ndev->netdev_ops->ndo_xdp_xmit &&
-	    !(vf_ndev->xdp_features & NETDEV_XDP_ACT_NDO_XMIT_SG))
-		features &= ~NETDEV_XDP_ACT_NDO_XMIT_SG;
-	xdp_set_features_flag(nv->ndev, features);
-}
-
 /* --- joining and leaving --- */
 
 static int netvsc_vf_link(struct netvsc *nv, struct net_device *vf_ndev)
@@ -570,7 +558,6 @@ static void netvsc_vf_set_up(struct netvsc *nv, struct net_device *vf_ndev)
 		netdev_notice(vf_ndev, "unable to spread flows as %s does\n",
 			      ndev->name);
 	netvsc_vf_set_prog(nv, rtnl_dereference(nv->xdp_prog), NULL);
-	netvsc_vf_show_xdp(nv);
 	nv->vf.set_up = true;
 	if (netif_running(ndev))
 		netvsc_vf_start(vf_ndev);
@@ -603,7 +590,6 @@ static void netvsc_vf_leave(struct netvsc *nv)
 	netvsc_vf_update(nv, false);
 	netvsc_vf_undo(nv, vf_ndev);
 	RCU_INIT_POINTER(nv->vf.ndev, NULL);
-	netvsc_vf_show_xdp(nv);
 	netdev_rx_handler_unregister(vf_ndev);
 	netdev_upper_dev_unlink(vf_ndev, ndev);
 	netvsc_vf_mark(vf_ndev, false);
@@ -760,10 +746,6 @@ static void netvsc_vf_changed(struct netvsc *nv, unsigned long event)
 		netvsc_vf_leave(nv);
 		return;
 	}
-	if (event == NETDEV_XDP_FEAT_CHANGE) {
-		netvsc_vf_show_xdp(nv);
-		return;
-	}
 	if (event == NETDEV_CHANGEMTU) {	/* perhaps as the interface's is about to */
 		netvsc_post_event(nv, NETVSC_EVENT_VF);
 		return;
@@ -799,7 +781,6 @@ static int netvsc_vf_event(struct notifier_block *block, unsigned long event,
 	case NETDEV_CHANGEMTU:
 	case NETDEV_GOING_DOWN:
 	case NETDEV_DOWN:
-	case NETDEV_XDP_FEAT_CHANGE:
 		nv = netvsc_vf_joined(ndev);
 		if (nv)
 			netvsc_vf_changed(nv, event);
