@@ -95,17 +95,21 @@ def send(name, frames):
             wire.send(frame)
 
 
-def send_at_peer(frames):
+def at_peer(tap, *words):
+    """This program at the peer, which has a tap for each NIC."""
+    return "peer", "env", f"IFACE={tap}", os.path.abspath(__file__), *words
+
+
+def send_at_peer(frames, tap="tap0"):
     lines = "".join(frame.hex() + "\n" for frame in frames)
-    subprocess.run(["peer", os.path.abspath(__file__), "send"], input=lines.encode(), check=True)
+    subprocess.run(at_peer(tap, "send"), input=lines.encode(), check=True)
 
 
 class PeerTap:
     """What the peer sees: a list of (frame, tag)."""
 
-    def __init__(self, seconds=40):
-        self.process = subprocess.Popen(["peer", os.path.abspath(__file__), "see", str(seconds)],
-                                        stdout=subprocess.PIPE, text=True)
+    def __init__(self, seconds=40, tap="tap0"):
+        self.process = subprocess.Popen(at_peer(tap, "see", str(seconds)), stdout=subprocess.PIPE, text=True)
         self._next()
 
     def _next(self):

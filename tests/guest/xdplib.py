@@ -5,6 +5,7 @@ Programs are written down as instructions: each is so short that a compiler, and
 more to read than it is. bpf(2) loads them; pinned they can be given to ip and bpftool.
 """
 
+import contextlib
 import ctypes
 import gzip
 import json
@@ -12,6 +13,7 @@ import mmap
 import os
 import random
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -75,6 +77,11 @@ def wait_for(what, condition, seconds=10):
 def read(path):
     with open(path, encoding="ascii") as f:
         return f.read().strip()
+
+
+def write(path, text):
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
 
 
 def of_interface(name):
@@ -223,11 +230,12 @@ def obey(redirect=b"", at=14):
 
 # --- bpf(2)
 
-MAP_CREATE, MAP_UPDATE, PROG_LOAD, OBJ_PIN, TEST_RUN, LINK_CREATE = 0, 2, 5, 6, 10, 28
+MAP_CREATE, MAP_UPDATE, PROG_LOAD, OBJ_PIN, TEST_RUN, LINK_CREATE, LINK_UPDATE = 0, 2, 5, 6, 10, 28, 29
 TC_PROGRAM, XDP_PROGRAM = 3, 6
 AT_XDP, AT_TCX_INGRESS = 37, 46
 ARRAY, DEVMAP, CPUMAP, XSKMAP = 2, 14, 16, 17
 HAS_FRAGS, BOUND = 1 << 5, 1 << 6
+DRV_MODE = 4
 LIVE_FRAMES = 2
 
 
@@ -307,6 +315,16 @@ def link(fd, where):
     return bpf(LINK_CREATE, struct.pack("<IIIIIIQ", fd, socket.if_nametoindex(interface()), where, 0, 0, 0, 0))
 
 
+def native_link(fd):
+    """As link(), for XDP in the driver."""
+    return bpf(LINK_CREATE, struct.pack("<IIII", fd, socket.if_nametoindex(interface()), AT_XDP, DRV_MODE))
+
+
+def put_into(attachment, fd):
+    """Another program instead of a link's."""
+    bpf(LINK_UPDATE, struct.pack("<IIII", attachment, fd, 0, 0))
+
+
 def run_live(fd, data, times):
     """The kernel makes frames and does what the program says to do with them."""
     data = ctypes.create_string_buffer(data, len(data))
@@ -345,6 +363,78 @@ def udp(number, port, size=60):
     return own_mac() + PEER_MAC + b"\x08\x00" + head + struct.pack(">HHHH", 20000, port, 8 + len(body), 0) + body
 
 
+# --- load beside a test
+
+STREAM_PORT = 6100
+
+
+def frames_come(nic="nic0", pause=0.3):
+    """Those of tests, for ever, as fast as the guest gives sections back."""
+    while True:
+        subprocess.run(["host", nic, "do", "generate", "500", "300"], stderr=subprocess.DEVNULL, check=False)
+        time.sleep(pause)
+
+
+def frames_go(ifindex):
+    """For ndo_xdp_xmit, for ever, whatever is going on with the interface."""
+    fd = load_program(to_device(ifindex) + EXIT)
+    while True:
+        with contextlib.suppress(OSError):
+            run_live(fd, frame(1, 100), 200)
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def beside(function, *args):
+    """While the body runs, so does a function that never ends."""
+    pid = os.fork()
+    if not pid:
+        try:
+            function(*args)
+        finally:
+            os._exit(1)
+    try:
+        yield
+        equal(f"{function.__name__} goes on", (0, 0), os.waitpid(pid, os.WNOHANG))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+class Stream:
+    """A TCP connection that carries data both ways, compared on arrival."""
+
+    def __init__(self):
+        words = [f"{TOOLS}/tcpstream", "--pause", "0.1"]
+        ends = [os.environ["PEER4"], str(STREAM_PORT)]
+        self.there = subprocess.Popen(["peer", *words, "--listen", *ends], stdout=subprocess.PIPE, text=True)
+        self.here = subprocess.Popen([*words, *ends], stdout=subprocess.PIPE, text=True)
+        self.last = (0, 0)
+        self.moves()
+
+    def _bytes(self):
+        text = run("ss", "-Htin", "dst", os.environ["PEER4"], "dport", "=", str(STREAM_PORT))
+        found = re.search(r"bytes_acked:(\d+) .*bytes_received:(\d+)", text)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+    def _moved(self):
+        for end in self.here, self.there:
+            if end.poll() is not None:
+                sys.exit(f"FAIL: the stream ended: {end.stdout.read()}")
+        return all(now > then + 20000 for now, then in zip(self._bytes(), self.last))
+
+    def moves(self):
+        wait_for("data both ways", self._moved, 20)
+        self.last = self._bytes()
+
+    def stop(self):
+        self.here.terminate()
+        here, there = (end.communicate()[0].strip() for end in (self.here, self.there))
+        equal("status of the ends", (0, 0), (self.here.returncode, self.there.returncode))
+        equal("bytes", here, re.sub(r"sent (.*) received (.*)", r"sent \2 received \1", there))
+        say("stream:", here)
+
+
 # --- a second interface
 
 
@@ -369,9 +459,9 @@ class Veth:
 # --- memory
 
 
-def pools():
-    """(pieces in use, left by its owner) of each page pool of the interface."""
-    lines = run(f"{TOOLS}/netdevgenl", interface(), "pools").splitlines()
+def pools(name=None):
+    """(pieces in use, left by its owner) of each page pool of an interface; of lo: of those that are gone."""
+    lines = run(f"{TOOLS}/netdevgenl", name or interface(), "pools").splitlines()
     return [(int(line.split()[2]), line.endswith("left")) for line in lines]
 
 
@@ -384,6 +474,19 @@ def nothing_is_lost():
     wait_carrier()
     wait_for("the memory of old pools", lambda: not any(left for _, left in pools()), 20)
     address()
+
+
+LEAKS = "/sys/kernel/debug/kmemleak"
+
+
+def no_leaks():
+    """On a kernel that can tell."""
+    if not os.path.exists(LEAKS):
+        return
+    for _ in range(2):
+        write(LEAKS, "scan")
+        time.sleep(6)
+    equal("leaks", "", read(LEAKS))
 
 
 # --- AF_XDP
@@ -491,24 +594,24 @@ PER_QUEUE = re.compile(r"([rt]x)_queue_(\d+)_(\w+)")
 GUEST = "tx-packets tx-bytes tx-xdp_xmit rx-packets rx-bytes rx-xdp_drop rx-xdp_redirect rx-xdp_tx".split()
 
 
-def host():
-    return json.loads(run("host", "counters"))
+def host(nic="nic0"):
+    return json.loads(run("host", nic, "counters"))
 
 
 class Counts:
     """Of the guest, {name: [of queue 0, ...]}, and of the host; minus gives what has been counted in between."""
 
-    def __init__(self, guest=None, hosts=None):
+    def __init__(self, guest=None, hosts=None, name=None, nic="nic0"):
         if guest is None:
-            guest = {name: {} for name in GUEST}
-            for name, value in STATISTIC.findall(run("ethtool", "-S", interface())):
-                found = PER_QUEUE.fullmatch(name)
+            guest = {key: {} for key in GUEST}
+            for key, value in STATISTIC.findall(run("ethtool", "-S", name or interface())):
+                found = PER_QUEUE.fullmatch(key)
                 if found:
                     guest[f"{found[1]}-{found[3]}"][int(found[2])] = int(value)
-            guest = {name: [values[n] for n in sorted(values)] for name, values in guest.items()}
-            channels = sorted(host()["channels"], key=lambda channel: channel["channel"])[:len(guest["rx-packets"])]
-            hosts = {name: [channel[name] for channel in channels]
-                     for name in ("tx-packets", "tx-bytes", "rx-packets", "rx-bytes")}
+            guest = {key: [values[n] for n in sorted(values)] for key, values in guest.items()}
+            channels = sorted(host(nic)["channels"], key=lambda channel: channel["channel"])[:len(guest["rx-packets"])]
+            hosts = {key: [channel[key] for channel in channels]
+                     for key in ("tx-packets", "tx-bytes", "rx-packets", "rx-bytes")}
         self.guest, self.host = guest, hosts
 
     def __sub__(self, other):
@@ -528,12 +631,12 @@ class Counts:
         return [a + b for a, b in zip(self.guest["rx-packets"], self.guest["rx-xdp_drop"])]
 
 
-def quiet():
+def quiet(name=None, nic="nic0"):
     """The counters at a moment when nothing is on its way."""
-    last, end = Counts(), time.monotonic() + 20
+    last, end = Counts(name=name, nic=nic), time.monotonic() + 20
     while True:
         time.sleep(0.2)
-        now = Counts()
+        now = Counts(name=name, nic=nic)
         if now == last:
             return now
         if time.monotonic() > end:
