@@ -674,6 +674,18 @@ static void frames_new(struct kunit *test, struct xdp_frame **frames, u32 len)
 		frames[i] = frame_new(test, len, i);
 }
 
+/* They are too long for a section: all are sent, and go from where they lie */
+static struct datapath *xmit_from_pages(struct kunit *test, struct xdp_frame **frames)
+{
+	struct datapath *dp = with_prog(test, NULL);
+
+	dp->nv->sess.tx_section_size = 1024;
+	frames_new(test, frames, 1514);
+	KUNIT_EXPECT_EQ(test, xmit(dp, frames, FRAMES, XDP_XMIT_FLUSH), FRAMES);
+	KUNIT_EXPECT_EQ(test, dp->nsent, FRAMES);
+	return dp;
+}
+
 static void xmit_all(struct kunit *test)
 {
 	struct datapath *dp = with_prog(test, NULL);
@@ -738,14 +750,10 @@ static void xmit_too_long(struct kunit *test)
 /* Those that go from where they lie are free when the host is done with them */
 static void xmit_pages(struct kunit *test)
 {
-	struct datapath *dp = with_prog(test, NULL);
 	struct xdp_frame *frames[FRAMES];
+	struct datapath *dp = xmit_from_pages(test, frames);
 	u32 i;
 
-	dp->nv->sess.tx_section_size = 1024;
-	frames_new(test, frames, 1514);
-	KUNIT_EXPECT_EQ(test, xmit(dp, frames, FRAMES, XDP_XMIT_FLUSH), FRAMES);
-	KUNIT_EXPECT_EQ(test, dp->nsent, FRAMES);
 	for (i = 0; i < FRAMES; i++)
 		KUNIT_EXPECT_FALSE(test, frame_is_back(frames[i]));
 	xmit_end(dp, frames, FRAMES);
@@ -785,13 +793,10 @@ static void xmit_tag(struct kunit *test)
 /* The interface goes while frames are under way: they are given back */
 static void xmit_release(struct kunit *test)
 {
-	struct datapath *dp = with_prog(test, NULL);
 	struct xdp_frame *frames[FRAMES];
+	struct datapath *dp = xmit_from_pages(test, frames);
 	u32 i;
 
-	dp->nv->sess.tx_section_size = 1024;
-	frames_new(test, frames, 1514);
-	KUNIT_EXPECT_EQ(test, xmit(dp, frames, FRAMES, XDP_XMIT_FLUSH), FRAMES);
 	rtnl_lock();
 	netvsc_tx_stop(dp->nv);
 	rtnl_unlock();
