@@ -744,6 +744,8 @@ static void netvsc_vf_changed(struct netvsc *nv, unsigned long event)
 
 	if (event == NETDEV_UNREGISTER) {
 		netvsc_vf_leave(nv);
+		/* another one may have been there all the time */
+		netvsc_post_event(nv, NETVSC_EVENT_VF);
 		return;
 	}
 	if (event == NETDEV_CHANGEMTU) {	/* perhaps as the interface's is about to */
