@@ -365,9 +365,6 @@ def udp(number, port, size=60):
 
 # --- load beside a test
 
-STREAM_PORT = 6100
-
-
 def frames_come(nic="nic0", pause=0.3):
     """Those of tests, for ever, as fast as the guest gives sections back."""
     while True:
@@ -399,40 +396,6 @@ def beside(function, *args):
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-
-
-class Stream:
-    """A TCP connection that carries data both ways, compared on arrival."""
-
-    def __init__(self):
-        words = [f"{TOOLS}/tcpstream", "--pause", "0.1"]
-        ends = [os.environ["PEER4"], str(STREAM_PORT)]
-        self.there = subprocess.Popen(["peer", *words, "--listen", *ends], stdout=subprocess.PIPE, text=True)
-        self.here = subprocess.Popen([*words, *ends], stdout=subprocess.PIPE, text=True)
-        self.last = (0, 0)
-        self.moves()
-
-    def _bytes(self):
-        text = run("ss", "-Htin", "dst", os.environ["PEER4"], "dport", "=", str(STREAM_PORT))
-        found = re.search(r"bytes_acked:(\d+) .*bytes_received:(\d+)", text)
-        return (int(found[1]), int(found[2])) if found else (0, 0)
-
-    def _moved(self):
-        for end in self.here, self.there:
-            if end.poll() is not None:
-                sys.exit(f"FAIL: the stream ended: {end.stdout.read()}")
-        return all(now > then + 20000 for now, then in zip(self._bytes(), self.last))
-
-    def moves(self):
-        wait_for("data both ways", self._moved, 20)
-        self.last = self._bytes()
-
-    def stop(self):
-        self.here.terminate()
-        here, there = (end.communicate()[0].strip() for end in (self.here, self.there))
-        equal("status of the ends", (0, 0), (self.here.returncode, self.there.returncode))
-        equal("bytes", here, re.sub(r"sent (.*) received (.*)", r"sent \2 received \1", there))
-        say("stream:", here)
 
 
 # --- a second interface
