@@ -230,7 +230,7 @@ class Runner:
                     self._files[g.spec.kernel],
                     network,
                     share=SCRATCH if g.share else None,
-                    deadline=started + 120,
+                    deadline=started + 120 * g.spec.slowness(),
                 )
             faults = self._faults(guest)
         except Stop as e:
