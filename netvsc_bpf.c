@@ -208,13 +208,14 @@ int netvsc_bpf_check(const struct netvsc *nv, const struct bpf_prog *prog,
 		     u32 mtu, netdev_features_t features,
 		     struct netlink_ext_ack *extack)
 {
-	const u32 max = NETVSC_PIECE_HEAD - ETH_HLEN;
+	/* of a frame in one piece, with all that XDP and the stack want around it */
+	u32 bytes = SKB_HEAD_ALIGN(XDP_PACKET_HEADROOM + ETH_HLEN + mtu);
 
 	if (!netvsc_bpf_is_linear(prog))
 		return 0;
-	if (mtu > max) {
+	if (bytes > NETVSC_PIECE) {
 		netdev_err(nv->ndev, "XDP: mtu:%u too large, buf_max:%u\n", mtu,
-			   max);
+			   bytes);
 		NL_SET_ERR_MSG_MOD(extack, "XDP: mtu too large");
 		return -EOPNOTSUPP;
 	}
