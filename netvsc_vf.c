@@ -176,13 +176,14 @@ static void netvsc_vf_follow(struct netvsc *nv)
 	if (back == nv->vf.seen_back)
 		return;
 	nv->vf.seen_back = back;
+	if (!nv->cfg.vf_path)
+		return;		/* it is back already */
 	if (time_after(jiffies, nv->vf.next +
 		       (NETVSC_VF_INTERVAL << NETVSC_VF_FAILURES)))
 		nv->vf.failures = 0;	/* it was good for long */
 	if (nv->vf.failures < NETVSC_VF_FAILURES)
 		nv->vf.failures++;
-	if (nv->cfg.vf_path)
-		netvsc_vf_switch(nv, false);
+	netvsc_vf_switch(nv, false);
 }
 
 /* Switch the data path; to the VF it may take a while */
