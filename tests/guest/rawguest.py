@@ -68,7 +68,7 @@ def wait_for(condition, what, seconds=DEADLINE):
 def host(*words):
     done = subprocess.run(["host", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode:
-        raise Failed(f"host {' '.join(words)}: {done.stderr.decode().strip()}")
+        raise Failed(f"host {' '.join(words)}: status {done.returncode}: {done.stderr.decode().strip()}")
     return done.stdout.decode()
 
 
