@@ -40,9 +40,9 @@ class Streams:
             now[port][way] > self.last.get(port, (0, 0))[way] + 100000 // self.flows for port in now for way in (0, 1))
 
     def moves(self, seconds=20):
-        """Wait until fresh data has passed both ways in each."""
-        wait_for("data both ways in all streams", self._moved, seconds)
+        """Wait until data has passed both ways in each, from now on."""
         self.last = self._bytes()
+        wait_for("data both ways in all streams", self._moved, seconds)
 
     def stop(self):
         """What each end sent, the other one got, and nothing came wrong."""
