@@ -436,13 +436,23 @@ static int netvsc_vf_install(struct net_device *vf_ndev, struct bpf_prog *prog,
 	return ret;
 }
 
+/* May it run this one? What a program asks of frames is answered by the driver that
+ * it is bound to, which knows its own frames only.
+ */
+static bool netvsc_vf_runs(const struct net_device *vf_ndev,
+			   const struct bpf_prog *prog)
+{
+	return prog && vf_ndev->netdev_ops->ndo_bpf &&
+	       !bpf_prog_is_dev_bound(prog->aux);
+}
+
 /**
  * netvsc_vf_set_prog() - have the VF run another XDP program
  * @nv: the device
  * @prog: program, or NULL; its reference stays the caller's
  * @extack: where a refusal is explained, or NULL
  *
- * A VF that runs no native programs at all is not used while there is one.
+ * A VF that cannot run it is not used while there is one.
  *
  * Context: process, RTNL. Return: 0, or the VF's error: it runs what it did.
  */
@@ -450,21 +460,23 @@ int netvsc_vf_set_prog(struct netvsc *nv, struct bpf_prog *prog,
 		       struct netlink_ext_ack *extack)
 {
 	struct net_device *vf_ndev = netvsc_vf_ndev(nv);
+	bool runs;
 	int ret = 0;
 
 	if (!vf_ndev)
 		return 0;
-	if (vf_ndev->netdev_ops->ndo_bpf && (prog || nv->vf.has_prog))
-		ret = netvsc_vf_install(vf_ndev, prog, extack);
+	netvsc_post_event(nv, NETVSC_EVENT_VF);
+	runs = netvsc_vf_runs(vf_ndev, prog);
+	if (prog && !runs)
+		netvsc_vf_update(nv, false);	/* no packet is to pass by it */
+	if (runs || nv->vf.has_prog)
+		ret = netvsc_vf_install(vf_ndev, runs ? prog : NULL, extack);
 	if (ret) {
 		netdev_err(nv->ndev, "vf_setxdp failed:%d\n", ret);
 		NL_SET_ERR_MSG_MOD(extack, "vf_setxdp failed");
 		return ret;
 	}
-	nv->vf.has_prog = prog && vf_ndev->netdev_ops->ndo_bpf;
-	if (prog && !nv->vf.has_prog)
-		netvsc_vf_update(nv, false);	/* no packet is to pass by it */
-	netvsc_post_event(nv, NETVSC_EVENT_VF);
+	nv->vf.has_prog = runs;
 	return 0;
 }
 
