@@ -237,13 +237,17 @@ static u16 netvsc_pick_queue(struct netvsc *nv, struct sk_buff *skb, u32 count)
 /* The VF's own choice: who sends by one of its queues has one of ours for it */
 static u16 netvsc_vf_pick_queue(const struct netvsc *nv, struct sk_buff *skb)
 {
-	struct net_device *vf_ndev = rcu_dereference_bh(nv->vf.ndev);
+	struct net_device *vf_ndev;
+	u16 queue = 0;
 
-	if (!vf_ndev)
-		return 0;
-	if (vf_ndev->netdev_ops->ndo_select_queue)
-		return vf_ndev->netdev_ops->ndo_select_queue(vf_ndev, skb, NULL);
-	return netdev_pick_tx(vf_ndev, skb, NULL);
+	rcu_read_lock();	/* a socket that goes past the qdisc holds nothing */
+	vf_ndev = rcu_dereference(nv->vf.ndev);
+	if (vf_ndev && vf_ndev->netdev_ops->ndo_select_queue)
+		queue = vf_ndev->netdev_ops->ndo_select_queue(vf_ndev, skb, NULL);
+	else if (vf_ndev)
+		queue = netdev_pick_tx(vf_ndev, skb, NULL);
+	rcu_read_unlock();
+	return queue;
 }
 
 /**
@@ -256,7 +260,7 @@ static u16 netvsc_vf_pick_queue(const struct netvsc *nv, struct sk_buff *skb)
  * packets are in flight, so that they are not reordered; else the receive queue of
  * a forwarded packet, else the host's send table [2.10].
  *
- * Context: softirq or BH disabled. Return: below real_num_tx_queues.
+ * Context: any; BH need not be disabled. Return: below real_num_tx_queues.
  */
 u16 netvsc_select_queue(struct net_device *ndev, struct sk_buff *skb,
 			struct net_device *sb_dev)
