@@ -6,8 +6,8 @@
  *
  * Association by the host and arrival of the PCI device come in any order, and
  * nothing here waits for either: what is missing is done by the event work when
- * it comes. A VF is used when it is allocated, joined, up, has a link, takes
- * packets as long as the interface's, and runs its XDP program.
+ * it comes. A VF is used when it is allocated, joined, up, has a link and the
+ * interface's address, takes packets as long as its, and runs its XDP program.
  */
 #include <linux/bpf.h>
 #include <linux/etherdevice.h>
@@ -152,6 +152,7 @@ static bool netvsc_vf_usable(struct netvsc *nv)
 	return vf_ndev && nv->vf.set_up && nv->state == NETVSC_RUNNING &&
 	       netif_running(vf_ndev) && netif_carrier_ok(vf_ndev) &&
 	       vf_ndev->mtu >= nv->ndev->mtu &&
+	       ether_addr_equal(vf_ndev->dev_addr, nv->ndev->dev_addr) &&
 	       (nv->vf.has_prog || !rcu_access_pointer(nv->xdp_prog)) &&
 	       netvsc_vf_allocated(nv, &serial);
 }
@@ -761,7 +762,8 @@ static void netvsc_vf_changed(struct netvsc *nv, unsigned long event)
 		netvsc_post_event(nv, NETVSC_EVENT_VF);
 		return;
 	}
-	if (event == NETDEV_CHANGEMTU) {	/* perhaps as the interface's is about to */
+	/* perhaps as the interface's is about to */
+	if (event == NETDEV_CHANGEMTU || event == NETDEV_CHANGEADDR) {
 		netvsc_post_event(nv, NETVSC_EVENT_VF);
 		return;
 	}
@@ -794,6 +796,7 @@ static int netvsc_vf_event(struct notifier_block *block, unsigned long event,
 	case NETDEV_UP:
 	case NETDEV_CHANGE:
 	case NETDEV_CHANGEMTU:
+	case NETDEV_CHANGEADDR:
 	case NETDEV_GOING_DOWN:
 	case NETDEV_DOWN:
 		nv = netvsc_vf_joined(ndev);
