@@ -287,10 +287,14 @@ void netvsc_vf_set_rx_mode(struct netvsc *nv)
 void netvsc_vf_set_features(struct netvsc *nv, netdev_features_t features)
 {
 	struct net_device *vf_ndev = netvsc_vf_ndev(nv);
+	netdev_features_t csums = 0;
 
 	if (!vf_ndev)
 		return;
-	vf_ndev->wanted_features = features;
+	/* one that has it for all protocols does what we do for some */
+	if (features & (NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM))
+		csums = NETIF_F_HW_CSUM;
+	vf_ndev->wanted_features = (features | csums) & vf_ndev->hw_features;
 	netdev_update_features(vf_ndev);
 }
 
