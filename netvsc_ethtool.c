@@ -610,15 +610,18 @@ static int netvsc_get_rxfh(struct net_device *ndev,
 static int netvsc_copy_table(const struct netvsc *nv, const u32 *indir,
 			     u16 *table)
 {
-	u32 i;
+	u32 i, entries = nv->sess.rss_entries;
 
 	ASSERT_RTNL();
 
-	for (i = 0; i < nv->sess.rss_entries; i++) {
+	for (i = 0; i < entries; i++) {
 		if (indir[i] >= nv->nchans)
 			return -EINVAL;
 		table[i] = indir[i];
 	}
+	/* again, for a VF that has more */
+	for (; entries && i < NETVSC_RSS_TABLE_MAX; i++)
+		table[i] = table[i - entries];
 	return 0;
 }
 
