@@ -932,6 +932,8 @@ static void netvsc_vf_send(struct netvsc *nv, struct net_device *vf_ndev,
 	int ret;
 
 	skb->dev = vf_ndev;
+	/* ours is no queue of its, nor one that it was received on */
+	skb_set_queue_mapping(skb, 0);
 	ret = dev_queue_xmit(skb);
 	u64_stats_update_begin(&stats->syncp);
 	if (likely(ret == NET_XMIT_SUCCESS || ret == NET_XMIT_CN)) {
