@@ -140,19 +140,21 @@ static bool netvsc_bpf_vf_takes(const struct net_device *vf_ndev, int n,
 }
 
 static int netvsc_bpf_xmit(struct netvsc_chan *ch, int n,
-			   struct xdp_frame **frames, u32 flags)
+			   struct xdp_frame **frames)
 {
 	struct netdev_queue *txq = netvsc_bpf_txq(ch);
+	struct netvsc *nv = ch->nv;
 	int sent = 0;
 
 	while (sent < n && !netif_xmit_frozen_or_drv_stopped(txq) &&
 	       !netvsc_tx_frame(ch, frames[sent], -1))
 		sent++;
-	u64_stats_update_begin(&ch->tx_stats.sync);
-	u64_stats_add(&ch->tx_stats.xdp_xmit, sent);
-	u64_stats_update_end(&ch->tx_stats.sync);
-	if (flags & XDP_XMIT_FLUSH)
-		netvsc_tx_frames_end(ch);
+	if (!READ_ONCE(nv->vf.in_use)) {	/* else they are the VF's packets */
+		u64_stats_update_begin(&ch->tx_stats.sync);
+		u64_stats_add(&ch->tx_stats.xdp_xmit, sent);
+		u64_stats_update_end(&ch->tx_stats.sync);
+	}
+	netvsc_tx_frames_end(ch);
 	return sent;
 }
 
@@ -164,7 +166,8 @@ static int netvsc_bpf_xmit(struct netvsc_chan *ch, int n,
  * @flags: XDP_XMIT_*
  *
  * Under the lock of the queue, also by the VF: who switches the data path waits for
- * it, and then no frame is on its way by the old one.
+ * it, and then no frame is on its way by the old one. Nothing waits for a call with
+ * XDP_XMIT_FLUSH: where a map's program drops all of the rest, none comes.
  *
  * Context: softirq or BH disabled, RCU. Return: number of the first frames that
  * were taken, the others stay the caller's; or a negative error: none was.
@@ -177,7 +180,7 @@ int netvsc_xdp_xmit(struct net_device *ndev, int n, struct xdp_frame **frames,
 	struct net_device *vf_ndev = NULL;
 	struct netdev_queue *txq;
 	struct netvsc_chan *ch;
-	int sent;
+	int sent = -EOPNOTSUPP;
 
 	if (unlikely(flags & ~XDP_XMIT_FLAGS_MASK))
 		return -EINVAL;
@@ -187,9 +190,11 @@ int netvsc_xdp_xmit(struct net_device *ndev, int n, struct xdp_frame **frames,
 	if (READ_ONCE(nv->vf.in_use) && ch->tx.running)
 		vf_ndev = netvsc_tx_vf(nv);
 	if (vf_ndev && netvsc_bpf_vf_takes(vf_ndev, n, frames))
-		sent = vf_ndev->netdev_ops->ndo_xdp_xmit(vf_ndev, n, frames, flags);
-	else
-		sent = netvsc_bpf_xmit(ch, n, frames, flags);
+		sent = vf_ndev->netdev_ops->ndo_xdp_xmit(vf_ndev, n, frames,
+							 XDP_XMIT_FLUSH);
+	/* it may take none on this processor */
+	if (sent < 0)
+		sent = netvsc_bpf_xmit(ch, n, frames);
 	__netif_tx_unlock(txq);
 	return sent;
 }

@@ -704,16 +704,17 @@ static void xmit_all(struct kunit *test)
 	xmit_end(dp, frames, FRAMES);
 }
 
-/* Without the flag they may wait, until somebody comes with it */
-static void xmit_later(struct kunit *test)
+/* The call that would say that no more come may not be made */
+static void xmit_no_flush(struct kunit *test)
 {
 	struct datapath *dp = with_prog(test, NULL);
 	struct xdp_frame *frames[FRAMES];
 
 	frames_new(test, frames, LEN);
 	KUNIT_EXPECT_EQ(test, xmit(dp, frames, 3, 0), 3);
-	KUNIT_EXPECT_EQ(test, xmit(dp, frames + 3, 1, XDP_XMIT_FLUSH), 1);
 	KUNIT_EXPECT_EQ(test, dp->nsent, 1);
+	KUNIT_EXPECT_EQ(test, xmit(dp, frames + 3, 1, XDP_XMIT_FLUSH), 1);
+	KUNIT_EXPECT_EQ(test, dp->nsent, 2);
 	xmit_end(dp, frames, 4);
 }
 
@@ -874,7 +875,7 @@ static struct kunit_case bpf_cases[] = {
 	KUNIT_CASE(xdp_tx_stopped),
 	KUNIT_CASE(xdp_tx_late),
 	KUNIT_CASE(xmit_all),
-	KUNIT_CASE(xmit_later),
+	KUNIT_CASE(xmit_no_flush),
 	KUNIT_CASE(xmit_refused),
 	KUNIT_CASE(xmit_too_long),
 	KUNIT_CASE(xmit_pages),

@@ -185,6 +185,13 @@ static int testvf_bpf(struct net_device *ndev, struct netdev_bpf *bpf)
 	return 0;
 }
 
+/* As drivers do on a processor that has no queue for frames */
+static int testvf_xdp_xmit(struct net_device *ndev, int n, struct xdp_frame **frames,
+			   u32 flags)
+{
+	return -ENXIO;
+}
+
 static const struct net_device_ops testvf_ops = {
 	.ndo_open		= testvf_open,
 	.ndo_stop		= testvf_stop,
@@ -196,9 +203,10 @@ static const struct net_device_ops testvf_ops = {
 	.ndo_vlan_rx_kill_vid	= testvf_kill_vid,
 	.ndo_change_carrier	= testvf_change_carrier,
 	.ndo_bpf		= testvf_bpf,
+	.ndo_xdp_xmit		= testvf_xdp_xmit,
 };
 
-/* All of them but ndo_bpf */
+/* All of them but ndo_bpf and ndo_xdp_xmit */
 static struct net_device_ops testvf_ops_without_xdp;
 
 static u32 testvf_table_size(struct net_device *ndev)
@@ -315,6 +323,7 @@ static void testvf_setup(struct net_device *ndev)
 		eth_hw_addr_random(ndev);
 	testvf_ops_without_xdp = testvf_ops;
 	testvf_ops_without_xdp.ndo_bpf = NULL;
+	testvf_ops_without_xdp.ndo_xdp_xmit = NULL;
 	ndev->netdev_ops = xdp ? &testvf_ops : &testvf_ops_without_xdp;
 	ndev->ethtool_ops = &testvf_ethtool_ops;
 	ndev->min_mtu = mtu_min;
@@ -326,7 +335,7 @@ static void testvf_setup(struct net_device *ndev)
 			    NETIF_F_TSO6 | NETIF_F_RXCSUM;
 	ndev->features = ndev->hw_features | NETIF_F_HW_VLAN_CTAG_FILTER;
 	if (xdp)
-		xdp_set_features_flag(ndev, NETDEV_XDP_ACT_BASIC);
+		xdp_set_features_flag(ndev, NETDEV_XDP_ACT_BASIC | NETDEV_XDP_ACT_NDO_XMIT);
 }
 
 static int testvf_probe(struct pci_dev *pdev, const struct pci_device_id *id)
