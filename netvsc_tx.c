@@ -908,19 +908,36 @@ static int netvsc_frame_batch(struct netvsc_chan *ch, struct xdp_frame *xdpf,
 	return 0;
 }
 
+/* A tag of 802.1ad stays in the frame, and is not counted, as nowhere else */
+static bool netvsc_frame_fits(const struct netvsc_chan *ch,
+			      const struct xdp_frame *xdpf, u32 len)
+{
+	u32 max = READ_ONCE(ch->nv->ndev->mtu) + ETH_HLEN;
+	const struct ethhdr *eth = xdpf->data;
+
+	if (xdpf->len < ETH_HLEN)
+		return false;
+	return len <= max || (len <= max + VLAN_HLEN &&
+			      eth->h_proto == htons(ETH_P_8021AD));
+}
+
 /* From where it lies */
 static int netvsc_frame_pages(struct netvsc_chan *ch, struct xdp_frame *xdpf,
 			      const struct rndis_tx_desc *desc)
 {
-	struct netvsc_req *req = netvsc_pages_get(ch, desc);
+	const struct skb_shared_info *info = netvsc_frame_info(xdpf);
+	struct netvsc_req *req;
 	u32 len;
 
+	if (info && unlikely(info->nr_frags + 2 > NETVSC_RANGES_MAX))
+		return -EMSGSIZE;
+	req = netvsc_pages_get(ch, desc);
 	if (unlikely(!req))
 		return -EBUSY;
 	req->held = (unsigned long)xdpf | NETVSC_HELD_XDP;
 	len = rndis_msg_build(req->hdr, desc);
 	len = netvsc_tx_ranges(ch->tx.desc, req, len, xdpf->data, xdpf->len,
-			       netvsc_frame_info(xdpf));
+			       info);
 	return netvsc_tx_send(ch, req, len);
 }
 
@@ -992,8 +1009,7 @@ int netvsc_tx_frame(struct netvsc_chan *ch, struct xdp_frame *xdpf, int tci)
 	} else {
 		netvsc_frame_untag(xdpf, &desc);
 	}
-	if (unlikely(xdpf->len < ETH_HLEN ||
-		     desc.data_len > READ_ONCE(ch->nv->ndev->mtu) + ETH_HLEN))
+	if (unlikely(!netvsc_frame_fits(ch, xdpf, desc.data_len)))
 		return -EMSGSIZE;
 	if (unlikely(READ_ONCE(ch->nv->vf.in_use)))
 		return netvsc_frame_vf(ch, xdpf, &desc);
