@@ -598,7 +598,8 @@ static void netvsc_vf_undo(struct netvsc *nv, struct net_device *vf_ndev)
 		vlan_for_each(nv->ndev, netvsc_vf_del_vlan, vf_ndev);
 }
 
-static void netvsc_vf_leave(struct netvsc *nv)
+/* @comes_again: it is registered anew at once, and is to be marked all the time */
+static void netvsc_vf_leave(struct netvsc *nv, bool comes_again)
 {
 	struct net_device *vf_ndev = netvsc_vf_ndev(nv);
 	struct net_device *ndev = nv->ndev;
@@ -610,23 +611,31 @@ static void netvsc_vf_leave(struct netvsc *nv)
 	RCU_INIT_POINTER(nv->vf.ndev, NULL);
 	netdev_rx_handler_unregister(vf_ndev);
 	netdev_upper_dev_unlink(vf_ndev, ndev);
-	netvsc_vf_mark(vf_ndev, false);
+	if (!comes_again)
+		netvsc_vf_mark(vf_ndev, false);
 	ndev->needed_headroom = nv->vf.headroom;
 	synchronize_net();	/* who sends has it from a pointer */
 	netdev_put(vf_ndev, &nv->vf.tracker);
 }
 
 /* It is registered anew there: it leaves, and joins again */
-static void netvsc_vf_move(struct netvsc *nv, struct net_device *vf_ndev)
+static int netvsc_vf_move(struct netvsc *nv, struct net_device *vf_ndev)
 {
-	int ret = dev_change_net_namespace(vf_ndev, dev_net(nv->ndev), "eth%d");
+	return dev_change_net_namespace(vf_ndev, dev_net(nv->ndev), "eth%d");
+}
+
+/* The interface has gone to another namespace */
+static int netvsc_vf_move_after(struct netvsc *nv, struct net_device *vf_ndev)
+{
+	int ret = netvsc_vf_move(nv, vf_ndev);
 
 	if (ret)
-		netdev_err(vf_ndev, "could not move to same namespace as %s: %d\n",
+		netdev_err(vf_ndev, "Cannot move to same namespace as %s: %d\n",
 			   nv->ndev->name, ret);
 	else
-		netdev_info(vf_ndev, "VF moved to namespace with: %s\n",
+		netdev_info(vf_ndev, "Moved VF to namespace with: %s\n",
 			    nv->ndev->name);
+	return ret;
 }
 
 /* A device that was there before it was announced, or is in another namespace: where
@@ -636,6 +645,7 @@ static void netvsc_vf_look(struct netvsc *nv)
 {
 	struct net_device *vf_ndev;
 	struct net *net;
+	int ret;
 
 	down_read(&net_rwsem);
 	for_each_net(net)
@@ -647,12 +657,20 @@ static void netvsc_vf_look(struct netvsc *nv)
 
 found:
 	up_read(&net_rwsem);	/* RTNL keeps the device, and so its namespace */
+	netvsc_vf_mark(vf_ndev, true);
 	if (net_eq(net, dev_net(nv->ndev))) {
-		netvsc_vf_mark(vf_ndev, true);
 		netvsc_vf_join(nv, vf_ndev, 0);
 		return;
 	}
-	netvsc_vf_move(nv, vf_ndev);
+	ret = netvsc_vf_move(nv, vf_ndev);
+	if (ret) {
+		netvsc_vf_mark(vf_ndev, false);
+		netdev_err(vf_ndev, "could not move to same namespace as %s: %d\n",
+			   nv->ndev->name, ret);
+	} else {
+		netdev_info(vf_ndev, "VF moved to namespace with: %s\n",
+			    nv->ndev->name);
+	}
 }
 
 /**
@@ -673,10 +691,9 @@ unsigned long netvsc_vf_work(struct netvsc *nv)
 			netvsc_vf_look(nv);
 		return 0;
 	}
-	if (!net_eq(dev_net(vf_ndev), dev_net(nv->ndev))) {
-		netvsc_vf_move(nv, vf_ndev);
+	if (!net_eq(dev_net(vf_ndev), dev_net(nv->ndev)) &&
+	    !netvsc_vf_move_after(nv, vf_ndev))
 		return 0;
-	}
 	if (!nv->vf.set_up) {
 		if (time_before(jiffies, nv->vf.due))
 			return nv->vf.due - jiffies;
@@ -736,7 +753,8 @@ static void netvsc_vf_registered(struct net_device *ndev)
 		netvsc_vf_tell_alone(ndev);
 	} else if (net_eq(dev_net(ndev), dev_net(nv->ndev))) {
 		netvsc_vf_join(nv, ndev, NETVSC_VF_SETUP_DELAY);
-	} else {
+	} else {	/* perhaps: another one may have joined before that is looked at */
+		netvsc_vf_mark(ndev, false);
 		netvsc_post_event(nv, NETVSC_EVENT_VF);
 	}
 }
@@ -761,7 +779,9 @@ static void netvsc_vf_changed(struct netvsc *nv, unsigned long event)
 	bool usable;
 
 	if (event == NETDEV_UNREGISTER) {
-		netvsc_vf_leave(nv);
+		/* where it is still registered, it moves to another namespace */
+		netvsc_vf_leave(nv, netvsc_vf_ndev(nv)->reg_state ==
+				    NETREG_REGISTERED);
 		/* another one may have been there all the time */
 		netvsc_post_event(nv, NETVSC_EVENT_VF);
 		return;
@@ -862,6 +882,6 @@ void netvsc_vf_remove(struct netvsc *nv)
 {
 	ASSERT_RTNL();
 	if (netvsc_vf_ndev(nv))
-		netvsc_vf_leave(nv);
+		netvsc_vf_leave(nv, false);
 	list_del(&nv->vf.node);
 }
