@@ -390,6 +390,7 @@ int netvsc_vf_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 			  enum netvsc_state target, struct netlink_ext_ack *extack)
 {
 	struct net_device *vf_ndev = netvsc_vf_ndev(nv);
+	u32 mtu = nv->cfg.mtu;
 	int ret;
 
 	ASSERT_RTNL();
@@ -402,6 +403,9 @@ int netvsc_vf_reconfigure(struct netvsc *nv, const struct netvsc_config *want,
 		netvsc_vf_apply(vf_ndev, want, &nv->cfg, NULL);
 	else if (nv->cfg.mtu != want->mtu)
 		netvsc_vf_set_mtu(vf_ndev, nv->cfg.mtu);
+	/* a program that it refused may be one for frames as long as these */
+	if (nv->cfg.mtu != mtu && !nv->vf.has_prog)
+		netvsc_vf_set_prog(nv, rtnl_dereference(nv->xdp_prog), NULL);
 	return ret;
 }
 
