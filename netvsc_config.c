@@ -10,6 +10,7 @@
 #include <linux/vmalloc.h>
 #include <kunit/visibility.h>
 #include <net/netdev_queues.h>
+#include <net/sch_generic.h>
 
 #include "netvsc.h"
 #include "netvsc_bpf.h"
@@ -22,6 +23,9 @@
 
 /* How often to look for subchannels that are gone */
 #define NETVSC_WATCH_INTERVAL	(2 * HZ)
+
+/* So long what a VF has is waited for */
+#define NETVSC_VF_DRAIN		(HZ / 10)
 
 /* Features that the host must be told of */
 #define NETVSC_HOST_FEATURES	NETIF_F_LRO
@@ -420,6 +424,48 @@ void netvsc_update_carrier(struct netvsc *nv)
 	netvsc_tx_stop(nv);
 }
 
+/* Nothing waits in this queue of a VF, or is on its way from there to its ring, or in
+ * that, as far as its driver tells
+ */
+static bool netvsc_vf_queue_drained(const struct netdev_queue *txq)
+{
+	if (!qdisc_is_empty(rcu_dereference(txq->qdisc)) ||
+	    qdisc_is_running(rcu_dereference(txq->qdisc)))
+		return false;
+#ifdef CONFIG_BQL
+	return READ_ONCE(txq->dql.num_queued) ==
+	       READ_ONCE(txq->dql.num_completed);
+#else
+	return true;
+#endif
+}
+
+static bool netvsc_vf_drained(struct net_device *vf_ndev)
+{
+	u32 i = 0;
+
+	rcu_read_lock();
+	while (i < vf_ndev->real_num_tx_queues &&
+	       netvsc_vf_queue_drained(netdev_get_tx_queue(vf_ndev, i)))
+		i++;
+	rcu_read_unlock();
+	return i == vf_ndev->real_num_tx_queues;
+}
+
+/* Packets that the VF has are lost once the path is not by it: wait for them, as
+ * long as it is able to send them
+ */
+static void netvsc_drain_vf(struct netvsc *nv)
+{
+	struct net_device *vf_ndev = rtnl_dereference(nv->vf.ndev);
+	unsigned long end = jiffies + NETVSC_VF_DRAIN;
+
+	while (READ_ONCE(nv->vf.in_use) && vf_ndev && netif_running(vf_ndev) &&
+	       netif_carrier_ok(vf_ndev) && !netvsc_vf_drained(vf_ndev) &&
+	       time_before(jiffies, end))
+		usleep_range(100, 200);
+}
+
 /* 4a: move no packet any more. The session stays. */
 static void netvsc_pause(struct netvsc *nv)
 {
@@ -429,6 +475,7 @@ static void netvsc_pause(struct netvsc *nv)
 	if (nv->state != NETVSC_RUNNING)
 		return;
 	netvsc_tx_stop(nv);
+	netvsc_drain_vf(nv);
 	whole = nvsp_limit_wait(nv);
 	ret = rndis_filter_set_filter(nv, 0);
 	if (ret && ret != -ENODEV)
@@ -814,6 +861,7 @@ static void netvsc_set_path(struct netvsc *nv, bool vf)
 
 	if (running)
 		netvsc_tx_stop(nv);
+	netvsc_drain_vf(nv);
 	WRITE_ONCE(nv->vf.in_use, false);
 	if (vf)
 		netvsc_drain_tx(nv);
