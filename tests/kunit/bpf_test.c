@@ -735,6 +735,25 @@ static void xmit_refused(struct kunit *test)
 	xmit_end(dp, frames, 0);
 }
 
+/* A tag of 802.1ad stays in the frame, whose length may be more by it */
+static void xmit_stag(struct kunit *test)
+{
+	struct datapath *dp = with_prog(test, NULL);
+	struct xdp_frame *frames[FRAMES];
+	struct ethhdr *eth;
+	u32 i;
+
+	dp->ndev->mtu = 1500;
+	frames_new(test, frames, 1514 + VLAN_HLEN);
+	for (i = 0; i < 3; i++) {
+		eth = frames[i]->data;
+		eth->h_proto = htons(ETH_P_8021AD);
+	}
+	frames[2]->len++;
+	KUNIT_EXPECT_EQ(test, xmit(dp, frames, FRAMES, XDP_XMIT_FLUSH), 2);
+	xmit_end(dp, frames, 2);
+}
+
 /* The first that does not fit ends it: those behind it stay the caller's */
 static void xmit_too_long(struct kunit *test)
 {
@@ -877,6 +896,7 @@ static struct kunit_case bpf_cases[] = {
 	KUNIT_CASE(xmit_all),
 	KUNIT_CASE(xmit_no_flush),
 	KUNIT_CASE(xmit_refused),
+	KUNIT_CASE(xmit_stag),
 	KUNIT_CASE(xmit_too_long),
 	KUNIT_CASE(xmit_pages),
 	KUNIT_CASE(xmit_full),

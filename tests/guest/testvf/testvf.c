@@ -54,12 +54,14 @@ module_param(mac, charp, 0644);
 MODULE_PARM_DESC(mac, "Address of VFs to come, else a random one");
 
 enum {
-	SENT, OPENS, CLOSES, MTU_CHANGES, ADDRESS_CHANGES, RSS_CHANGES,
+	SENT, SENT_LAST, UNICAST, OPENS, CLOSES, MTU_CHANGES, ADDRESS_CHANGES, RSS_CHANGES,
 	PROG_CHANGES, PROG_ID, VLAN_IDS, COUNTERS
 };
 
 static const char testvf_names[COUNTERS][ETH_GSTRING_LEN] = {
 	[SENT]			= "sent",
+	[SENT_LAST]		= "sent_last",
+	[UNICAST]		= "unicast",
 	[OPENS]			= "opens",
 	[CLOSES]		= "closes",
 	[MTU_CHANGES]		= "mtu_changes",
@@ -78,7 +80,7 @@ struct testvf {
 	u8 key[TESTVF_KEY];
 	u32 key_size;
 	u64 counters[COUNTERS];
-	atomic64_t sent;
+	atomic64_t sent, sent_last;
 };
 
 static int testvf_open(struct net_device *ndev)
@@ -108,6 +110,8 @@ static netdev_tx_t testvf_xmit(struct sk_buff *skb, struct net_device *ndev)
 	struct testvf *vf = netdev_priv(ndev);
 
 	atomic64_inc(&vf->sent);
+	if (skb_get_queue_mapping(skb) == ndev->real_num_tx_queues - 1)
+		atomic64_inc(&vf->sent_last);
 	dev_consume_skb_any(skb);
 	return NETDEV_TX_OK;
 }
@@ -137,6 +141,9 @@ static int testvf_set_address(struct net_device *ndev, void *p)
 
 static void testvf_set_rx_mode(struct net_device *ndev)
 {
+	struct testvf *vf = netdev_priv(ndev);
+
+	vf->counters[UNICAST] = netdev_uc_count(ndev);
 }
 
 static int testvf_add_vid(struct net_device *ndev, __be16 proto, u16 vid)
@@ -292,6 +299,7 @@ static void testvf_stats(struct net_device *ndev, struct ethtool_stats *stats,
 
 	memcpy(data, vf->counters, sizeof(vf->counters));
 	data[SENT] = atomic64_read(&vf->sent);
+	data[SENT_LAST] = atomic64_read(&vf->sent_last);
 }
 
 static const struct ethtool_ops testvf_ethtool_ops = {
