@@ -291,48 +291,64 @@ static struct sk_buff *netvsc_frame_skb(struct netvsc_frame *frame)
 	return skb;
 }
 
-/* The host says good, but left the sum as it was: make it so [3.4] */
-static void netvsc_rx_ip_csum(struct sk_buff *skb)
+/* The host says good, but left the sum as it was: make it so [3.4]. @linear bytes of
+ * the packet are at @data.
+ */
+static void netvsc_rx_ip_csum(void *data, u32 linear, __be16 protocol)
 {
-	struct iphdr *ip = (struct iphdr *)skb->data;
+	struct iphdr *ip = data;
 
-	if (skb->protocol != htons(ETH_P_IP) ||
-	    skb_headlen(skb) < sizeof(*ip) || ip->ihl < 5 ||
-	    skb_headlen(skb) < ip->ihl * 4)
+	if (protocol != htons(ETH_P_IP) || linear < sizeof(*ip) ||
+	    ip->ihl < 5 || linear < ip->ihl * 4)
 		return;
 	ip->check = 0;
 	ip->check = ip_fast_csum(ip, ip->ihl);
 }
 
-/* Bytes in front of a TCP segment, and what its pseudo header makes of the sum;
- * 0: it is none
+/**
+ * struct netvsc_segment - a TCP segment in a packet
+ * @head: bytes in front of it
+ * @len: its length
+ * @pseudo: sum of its pseudo header
  */
-static u32 netvsc_rx_pseudo(const struct sk_buff *skb, __sum16 *sum)
-{
-	const struct ipv6hdr *ip6 = (const void *)skb->data;
-	const struct iphdr *ip = (const void *)skb->data;
-	u32 head, len;
+struct netvsc_segment {
+	u32 head;
+	u32 len;
+	__sum16 pseudo;
+};
 
-	if (skb->protocol == htons(ETH_P_IP) && skb_headlen(skb) >= sizeof(*ip) &&
+/* Find it in a packet of @len bytes, @linear of which, with all of its header, are
+ * at @data; false: there is none
+ */
+static bool netvsc_rx_segment(const void *data, u32 linear, u32 len,
+			      __be16 protocol, struct netvsc_segment *seg)
+{
+	const struct ipv6hdr *ip6 = data;
+	const struct iphdr *ip = data;
+	u32 bytes;
+
+	if (protocol == htons(ETH_P_IP) && linear >= sizeof(*ip) &&
 	    ip->ihl >= 5 && ip->protocol == IPPROTO_TCP && !ip_is_fragment(ip)) {
-		head = ip->ihl * 4;
-		len = ntohs(ip->tot_len);
-		if (len < head || len > skb->len)
-			return 0;
-		*sum = ~csum_tcpudp_magic(ip->saddr, ip->daddr, len - head,
-					  IPPROTO_TCP, 0);
-		return head;
+		seg->head = ip->ihl * 4;
+		bytes = ntohs(ip->tot_len);
+		if (bytes < seg->head || bytes > len)
+			return false;
+		seg->len = bytes - seg->head;
+		seg->pseudo = ~csum_tcpudp_magic(ip->saddr, ip->daddr, seg->len,
+						 IPPROTO_TCP, 0);
+	} else if (protocol == htons(ETH_P_IPV6) && linear >= sizeof(*ip6) &&
+		   ip6->nexthdr == IPPROTO_TCP) {
+		seg->head = sizeof(*ip6);
+		seg->len = ntohs(ip6->payload_len);
+		if (seg->len > len - seg->head)
+			return false;
+		seg->pseudo = ~csum_ipv6_magic(&ip6->saddr, &ip6->daddr,
+					       seg->len, IPPROTO_TCP, 0);
+	} else {
+		return false;
 	}
-	if (skb->protocol == htons(ETH_P_IPV6) &&
-	    skb_headlen(skb) >= sizeof(*ip6) && ip6->nexthdr == IPPROTO_TCP) {
-		len = ntohs(ip6->payload_len);
-		if (len > skb->len - sizeof(*ip6))
-			return 0;
-		*sum = ~csum_ipv6_magic(&ip6->saddr, &ip6->daddr, len,
-					IPPROTO_TCP, 0);
-		return sizeof(*ip6);
-	}
-	return 0;
+	return seg->len >= sizeof(struct tcphdr) &&
+	       linear >= seg->head + sizeof(struct tcphdr);
 }
 
 /* A segment that was never summed up, as it did not leave the host: whoever
@@ -340,13 +356,14 @@ static u32 netvsc_rx_pseudo(const struct sk_buff *skb, __sum16 *sum)
  */
 static bool netvsc_rx_tcp_csum(struct sk_buff *skb)
 {
-	__sum16 sum;
-	u32 head = netvsc_rx_pseudo(skb, &sum);
+	struct netvsc_segment seg;
 
-	if (!head || skb_headlen(skb) < head + sizeof(struct tcphdr))
+	if (!netvsc_rx_segment(skb->data, skb_headlen(skb), skb->len,
+			       skb->protocol, &seg))
 		return false;
-	((struct tcphdr *)(skb->data + head))->check = sum;
-	return skb_partial_csum_set(skb, head, offsetof(struct tcphdr, check));
+	((struct tcphdr *)(skb->data + seg.head))->check = seg.pseudo;
+	return skb_partial_csum_set(skb, seg.head,
+				    offsetof(struct tcphdr, check));
 }
 
 static __always_inline void netvsc_rx_csum(struct sk_buff *skb, u32 csum)
@@ -355,7 +372,7 @@ static __always_inline void netvsc_rx_csum(struct sk_buff *skb, u32 csum)
 
 	if ((csum & (RNDIS_RX_CSUM_IP_GOOD | RNDIS_RX_CSUM_IP_INVALID)) ==
 	    (RNDIS_RX_CSUM_IP_GOOD | RNDIS_RX_CSUM_IP_INVALID))
-		netvsc_rx_ip_csum(skb);
+		netvsc_rx_ip_csum(skb->data, skb_headlen(skb), skb->protocol);
 	if (unlikely((csum & tcp) == tcp) && netvsc_rx_tcp_csum(skb))
 		return;
 	if ((skb->dev->features & NETIF_F_RXCSUM) &&
@@ -430,6 +447,49 @@ static bool netvsc_rx_may_pass(const struct netvsc_chan *ch)
 	return READ_ONCE(ch->nv->state) == NETVSC_RUNNING && !ch->rx.netpoll;
 }
 
+/* The sum of len bytes of a frame, from the offset on, which is in its first piece */
+static __wsum netvsc_frame_sum(struct xdp_buff *xdp, u32 offset, u32 len)
+{
+	struct skb_shared_info *info = xdp_get_shared_info_from_buff(xdp);
+	u32 done = min_t(u32, len, xdp->data_end - xdp->data - offset);
+	__wsum sum = csum_partial(xdp->data + offset, done, 0);
+	u32 part;
+	int i;
+
+	for (i = 0; done < len && i < info->nr_frags; i++) {
+		part = min(len - done, skb_frag_size(&info->frags[i]));
+		sum = csum_block_add(sum, csum_partial(skb_frag_address(&info->frags[i]),
+						       part, 0), done);
+		done += part;
+	}
+	return sum;
+}
+
+/* What a program sends on has no one behind it who makes the sums */
+static noinline void netvsc_frame_csum(struct netvsc_frame *frame)
+{
+	const u32 ip = RNDIS_RX_CSUM_IP_GOOD | RNDIS_RX_CSUM_IP_INVALID;
+	const u32 tcp = RNDIS_RX_CSUM_TCP_GOOD | RNDIS_RX_CSUM_TCP_INVALID;
+	struct xdp_buff *xdp = &frame->xdp;
+	struct ethhdr *eth = xdp->data;
+	u32 *csum = &frame->desc.csum;
+	u32 linear = xdp->data_end - xdp->data - ETH_HLEN;
+	struct netvsc_segment seg;
+	struct tcphdr *th;
+
+	if ((*csum & ip) == ip)
+		netvsc_rx_ip_csum(eth + 1, linear, eth->h_proto);
+	if ((*csum & tcp) == tcp &&
+	    netvsc_rx_segment(eth + 1, linear, xdp_get_buff_len(xdp) - ETH_HLEN,
+			      eth->h_proto, &seg)) {
+		th = (void *)(eth + 1) + seg.head;
+		th->check = seg.pseudo;
+		th->check = csum_fold(netvsc_frame_sum(xdp, ETH_HLEN + seg.head,
+						       seg.len));
+	}
+	*csum &= ~(RNDIS_RX_CSUM_IP_INVALID | RNDIS_RX_CSUM_TCP_INVALID);
+}
+
 /*
  * netvsc_frame_run() - have the program see a frame, and make an skb of the rest
  *
@@ -439,8 +499,12 @@ static struct sk_buff *netvsc_frame_run(struct netvsc_chan *ch,
 					struct netvsc_frame *frame)
 {
 	struct bpf_prog *prog = rcu_dereference_bh(ch->nv->xdp_prog);
+	const u32 invalid = RNDIS_RX_CSUM_IP_INVALID | RNDIS_RX_CSUM_TCP_INVALID;
 	struct sk_buff *skb;
 
+	if (prog && (frame->desc.infos & RNDIS_INFO_CSUM) &&
+	    unlikely(frame->desc.csum & invalid))
+		netvsc_frame_csum(frame);
 	if (prog && !netvsc_bpf_run(ch, prog, frame))
 		return NULL;
 	skb = netvsc_frame_skb(frame);

@@ -9,6 +9,8 @@
 #include <linux/etherdevice.h>
 #include <linux/filter.h>
 #include <linux/if_vlan.h>
+#include <linux/ipv6.h>
+#include <net/ip6_checksum.h>
 #include <net/page_pool/helpers.h>
 #include <net/xdp.h>
 
@@ -105,17 +107,17 @@ static struct netvsc_chan *chan(struct datapath *dp)
 
 /* Frames from the host */
 
-/* A packet of one frame, with a tag unless that is negative */
-static void put(struct datapath *dp, u32 len, u32 seed, int tci)
+/* A packet of one frame, with an info unless its type is negative; the frame */
+static u8 *put_info(struct datapath *dp, u32 len, u32 seed, int type, u32 word)
 {
 	static const struct nvsp_msg_rndis_packet msg = {
 		.type = cpu_to_le32(NVSP_RNDIS_PACKET),
 		.section_index = cpu_to_le32(NVSP_NO_SECTION),
 	};
-	u32 infos = tci < 0 ? 0 : 16, total = 44 + infos + len, i;
+	u32 infos = type < 0 ? 0 : 16, total = 44 + infos + len, i;
 	const u32 head[] = {
 		RNDIS_PACKET, total, 36 + infos, len, 0, 0, 0,
-		infos ? 36 : 0, infos, 0, 0, 16, 6, 12, tci,
+		infos ? 36 : 0, infos, 0, 0, 16, type, 12, word,
 	};
 	const __le32 xfer[] = {
 		cpu_to_le32(NVSP_RECV_BUF_ID), cpu_to_le32(1),
@@ -129,6 +131,13 @@ static void put(struct datapath *dp, u32 len, u32 seed, int tci)
 	datapath_put(dp, 0, VM_PKT_DATA_USING_XFER_PAGES,
 		     VMBUS_DATA_PACKET_FLAG_COMPLETION_REQUESTED, ID, xfer,
 		     sizeof(xfer), &msg, sizeof(msg));
+	return to + 44 + infos;
+}
+
+/* With a tag unless that is negative */
+static void put(struct datapath *dp, u32 len, u32 seed, int tci)
+{
+	put_info(dp, len, seed, tci < 0 ? -1 : 6, tci);
 }
 
 /* And a poll; a frame is acknowledged whatever becomes of it */
@@ -461,6 +470,81 @@ static void xdp_tx(struct kunit *test)
 	}
 	expect_nothing(dp);
 	expect_counts(dp, 0, i, i);
+	datapath_settle(dp);
+}
+
+/* A TCP segment of a guest on the same host, which has left the sums away [3.4] */
+static void put_unsummed(struct datapath *dp, u32 len, bool v6)
+{
+	u8 *ip = put_info(dp, len, len, 0, RNDIS_RX_CSUM_TCP_GOOD |
+			  RNDIS_RX_CSUM_TCP_INVALID | RNDIS_RX_CSUM_IP_GOOD |
+			  RNDIS_RX_CSUM_IP_INVALID) + ETH_HLEN;
+
+	len -= ETH_HLEN;
+	put_unaligned_be16(v6 ? ETH_P_IPV6 : ETH_P_IP, ip - 2);
+	if (v6) {
+		put_unaligned_be32(0x60000000, ip);
+		put_unaligned_be16(len - sizeof(struct ipv6hdr), ip + 4);
+		ip[6] = IPPROTO_TCP;
+	} else {
+		ip[0] = 0x46;
+		put_unaligned_be16(len, ip + 2);
+		put_unaligned_be16(0, ip + 6);
+		ip[9] = IPPROTO_TCP;
+	}
+}
+
+static void expect_sums(struct kunit *test, const u8 *ip, u32 len, bool v6)
+{
+	u32 head = v6 ? sizeof(struct ipv6hdr) : 24;
+	__wsum sum = csum_partial(ip + head, len - head, 0);
+	__sum16 whole;
+
+	if (v6) {
+		whole = csum_ipv6_magic((const void *)(ip + 8),
+					(const void *)(ip + 24), len - head,
+					IPPROTO_TCP, sum);
+	} else {
+		KUNIT_EXPECT_EQ(test, (__force u16)ip_fast_csum(ip, 6), 0);
+		whole = csum_tcpudp_magic(*(const __be32 *)(ip + 12),
+					  *(const __be32 *)(ip + 16),
+					  len - head, IPPROTO_TCP, sum);
+	}
+	KUNIT_EXPECT_EQ_MSG(test, (__force u16)whole, 0, "frame of %u bytes",
+			    len + ETH_HLEN);
+}
+
+/* Whoever sends it on makes them; and it is not to be read behind what is no segment */
+static void xdp_tx_sums(struct kunit *test)
+{
+	static const u32 lens[] = {
+		ETH_HLEN + 60, LEN, LEN + 1, 1514, ONE_PIECE, ONE_PIECE + 1,
+		BIG, BIG + 1, MTU + ETH_HLEN,
+	};
+	struct datapath *dp = with_prog(test, verdict(test, XDP_TX, true));
+	struct datapath_frame frame = {};
+	u32 i, len;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(lens); i++) {
+		len = lens[i / 2];
+		put_unsummed(dp, len, i & 1);
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 1);
+		KUNIT_ASSERT_TRUE(test, datapath_frame(dp, datapath_sent(dp, 0),
+						       0, &frame));
+		KUNIT_EXPECT_EQ(test, frame.len, len);
+		expect_sums(test, frame.data + ETH_HLEN, len - ETH_HLEN, i & 1);
+		dp->accepted++;
+		datapath_complete_all(dp);
+	}
+	for (len = ETH_HLEN; len < ETH_HLEN + 60; len++) {
+		put_info(dp, len, len, 0, RNDIS_RX_CSUM_TCP_GOOD |
+			 RNDIS_RX_CSUM_TCP_INVALID);
+		put_unaligned_be16(len & 1 ? ETH_P_IP : ETH_P_IPV6,
+				   dp->nv->bufs->rx.base + 60 + 12);
+		KUNIT_EXPECT_EQ(test, datapath_poll(dp, 0, 64), 1);
+		dp->accepted++;
+		datapath_complete_all(dp);
+	}
 	datapath_settle(dp);
 }
 
@@ -885,6 +969,7 @@ static struct kunit_case bpf_cases[] = {
 	KUNIT_CASE(xdp_frags),
 	KUNIT_CASE(xdp_moved),
 	KUNIT_CASE(xdp_tx),
+	KUNIT_CASE(xdp_tx_sums),
 	KUNIT_CASE(xdp_tx_memory),
 	KUNIT_CASE(xdp_tx_batch),
 	KUNIT_CASE(xdp_tx_too_long),
