@@ -120,14 +120,17 @@ class Log:
     """What the kernel says from now on."""
 
     def __init__(self):
-        self._at = len(self._all())
-
-    @staticmethod
-    def _all():
-        return run("dmesg").splitlines()
+        self._lines = []
+        # each read is a record, and what has been overwritten since the last one an error
+        self._kmsg = os.fdopen(os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0)
+        self._kmsg.seek(0, os.SEEK_END)
 
     def lines(self):
-        return self._all()[self._at:]
+        """As dmesg has them."""
+        while record := self._kmsg.read(8192):
+            head, _, text = record.decode(errors="replace").partition(";")
+            self._lines.append(f"[{int(head.split(',')[2]) / 1e6:12.6f}] {text.splitlines()[0]}")
+        return self._lines
 
     def count(self, text):
         return sum(text in line for line in self.lines())
