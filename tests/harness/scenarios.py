@@ -190,7 +190,6 @@ def group(scenarios, kernels, nvsps):
     found = list(groups.values())
     for g in found:
         g.scenarios.sort(key=lambda s: (s.load, s.seconds))
-        g.spec = dataclasses.replace(g.spec, load=g.scenarios[0].load)
     return sorted(found, key=Group.seconds)
 
 
@@ -206,6 +205,7 @@ class Runner:
         for g in groups:
             todo = list(g.scenarios)
             while todo:
+                g.spec = dataclasses.replace(g.spec, load=todo[0].load)
                 todo = self._boot(g, todo)
         for kind, count in sorted(self._promises.items()):
             print(f"promise broken {count} times: {kind}")
