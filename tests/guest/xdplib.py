@@ -35,7 +35,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 def run(*words):
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
-        sys.exit(f"FAIL: {' '.join(words)}: {done.stdout.strip()}")
+        sys.exit(f"FAIL: {' '.join(words)}: status {done.returncode}: {done.stdout.strip()}")
     return done.stdout
 
 
