@@ -21,6 +21,7 @@ typedef struct Held {
 void hold_init(HvNic *nic)
 {
     nic->batch = NIC_FRAMES_MAX;
+    nic->rings_read = UINT_MAX;
     for (unsigned i = 0; i < nic->queues; i++) {
         g_queue_init(&nic->nchan[i].held);
     }
@@ -90,16 +91,20 @@ static void hold_sends(HvNic *nic, const char *arg, Error **errp)
     }
 }
 
+/* "on": no ring is looked at; "sub": only the primary channel's is; "off". */
 static void hold_rings(HvNic *nic, const char *arg, Error **errp)
 {
-    if (strcmp(arg, "on") && strcmp(arg, "off")) {
-        error_setg(errp, "ringhold on or off");
+    if (!strcmp(arg, "on")) {
+        nic->rings_read = 0;
+    } else if (!strcmp(arg, "sub")) {
+        nic->rings_read = 1;
+    } else if (!strcmp(arg, "off")) {
+        nic->rings_read = UINT_MAX;
+    } else {
+        error_setg(errp, "ringhold on, sub or off");
         return;
     }
-    nic->hold_rings = !strcmp(arg, "on");
-    if (!nic->hold_rings) {
-        nic_wake(nic);
-    }
+    nic_wake(nic);
 }
 
 static void set_greeting(HvNic *nic, const char *arg, Error **errp)

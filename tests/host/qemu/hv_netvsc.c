@@ -502,7 +502,7 @@ static void chan_work(HvChan *chan)
         vf_flush(nic);
     }
     hold_flush(chan);
-    if (nic->hold_rings) {
+    if (chan->index >= nic->rings_read) {
         rx_resume(nic);
         return;
     }

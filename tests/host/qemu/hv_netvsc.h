@@ -180,7 +180,8 @@ struct HvNic {
     bool full_ranges;
     bool use_vnet;                      /* the backend's header, if it has one */
     bool link;
-    bool hold_sends, hold_rings;        /* see hv_hold.c */
+    bool hold_sends;                    /* see hv_hold.c */
+    unsigned rings_read;                /* so many channels' rings are looked at */
     unsigned greeting;                  /* frames that wait for the packet filter */
     unsigned batch;                     /* most frames in a packet for the guest */
     uint32_t nvsp_max;
