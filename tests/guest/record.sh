@@ -30,15 +30,16 @@ value() {
 	echo
 }
 
-# log_from_here, said: the kernel's lines about the NIC and its driver since then
+# log_from_here, said: the kernel's lines about the NIC and its driver since then, with their levels
 log_from_here() {
 	log=$(messages)
 }
 
 said() {
 	echo "kernel:"
-	dmesg | tail -n +$((log + 1)) | sed 's/^\[ *[0-9.]*\] /    /' |
-		grep -iE "hv_|hyperv|vmbus|netvsc|$IFACE|tx timeout|warn|bug" || :
+	dmesg -x | tail -n +$((log + 1)) |
+		grep -iE "\] .*(hv_|hyperv|vmbus|netvsc|$IFACE|tx timeout|warn|bug)" |
+		sed -E 's/^[a-z]+ *:([a-z]+) *: \[ *[0-9.]*\] /    \1: /' || :
 	log_from_here
 }
 
