@@ -33,7 +33,7 @@ ROW = {"recordings", "section", "reason"}
 LINES = {"stock", "ours"}
 STOPPED = "STOP: "  # begins a line that says why a recording ended early
 CACHED = "said-stock"
-SCRIPTS = ("record.sh", "lib.sh", "wiretext", "netup")  # of tests/guest, that recordings use
+SCRIPTS = ("record.sh", "lib.sh", "wiretext", "netup")  # of tests/guest, that all recordings use
 SHOWN = 60  # lines of what differs
 UNLOAD_SECONDS = 30
 
@@ -61,6 +61,7 @@ class Recording:
     seconds: float
     load: bool
     specs: list  # of vm.Spec, but for the driver
+    tools: tuple  # of tests/guest, beside SCRIPTS
 
     def limit(self):
         return 6 * self.seconds + 60
@@ -129,7 +130,9 @@ def _load(name, kernel, brief):
     except (KeyError, ValueError) as e:
         raise usage(f"{path}: its header lacks or garbles {e}") from None
     load = header.get("driver", "load") == "load"
-    return Recording(name, header["title"], seconds, load, in_check if brief else specs)
+    used = re.findall(r"(?:\$tools|/src/tests/guest)/([\w.]+)", _read(path))
+    tools = tuple(sorted(set(used) - set(SCRIPTS)))
+    return Recording(name, header["title"], seconds, load, in_check if brief else specs, tools)
 
 
 def choose(names, kernel, brief=False):
@@ -274,7 +277,7 @@ class Recorder:
         """Of all that Debian's driver says in a recording: it changes with the kernel, the host, the guest's
         user land and the scripts, and with nothing else."""
         inputs = [("file", os.path.join(DIRECTORY, recording.name))]
-        inputs += [("file", os.path.join(GUEST, name)) for name in SCRIPTS]
+        inputs += [("file", os.path.join(GUEST, name)) for name in SCRIPTS + recording.tools]
         files = [self._files[key] for key in ("kernel", "disk", "initramfs")]
         files += [self._files["stock"]["initramfs"], emulator.path()]
         return cache.key_of(*(os.path.relpath(f, cache.directory()) for f in files), repr(spec), *inputs)
