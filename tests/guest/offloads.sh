@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What the scenarios `offloads-*` share, for hosts that offer different things. POSIX sh, runs in the guest.
 # shellcheck shell=sh
+# What is sent is another each time. A scenario's argument is the seed that an earlier run told, to have it again:
+# `tests/run boot [--profile P] [--host KEY=VALUE] -- /src/tests/scenarios/NAME SEED`.
 
 . /src/tests/guest/lib.sh
 
+seed=${1:-$(shuf -i 1-999999999 -n 1)}
 server= vlanpeer=
 lro=$(feature large-receive-offload)
 at_exit() {
+	say "the seed was $seed"
 	[ -z "$server" ] || kill $server
 	[ -z "$vlanpeer" ] || kill "$vlanpeer"
 	[ ! -e /sys/class/net/vlan5 ] || ip link del vlan5
@@ -46,7 +50,7 @@ goes() {
 	for file in server here there; do
 		wait_for 20 "$file: $(cat "$work/$file")" grep -q ready "$work/$file"
 	done
-	$tools/echoxfer ask $port 16 12 $port "$@" || fail "not what was sent came back: $(cat "$work/server")"
+	$tools/echoxfer ask $port 16 12 $((seed + port)) "$@" || fail "not what was sent came back: $(cat "$work/server")"
 	wait $here || fail "$(cat "$work/pieces")"
 	wait $there || fail "$(cat "$work/there.pieces")"
 	kill $server
