@@ -188,6 +188,80 @@ vf_iface() {
 	ls "/sys/bus/pci/devices/$(cat "/sys/bus/pci/slots/${1:-7}/address").0/net"
 }
 
+# --- a VLAN, number 5
+
+there4=198.51.100.1 here4=198.51.100.2 there6=2001:db8:5::1 here6=2001:db8:5::2
+vlanpeer=
+vlan_by=
+
+# vlan_peer: the peer has there4 and there6 in it from now on, until vlan_over
+vlan_peer() {
+	peer $tools/vlanpeer tap0 tap5 0xa005 >"$work/tags" 2>&1 &
+	vlanpeer=$!
+	wait_for 5 "the peer's VLAN" grep -q ready "$work/tags"
+	peer ip link set tap5 address 02:00:00:00:00:05 up
+	peer ip addr add $there4/24 dev tap5
+	peer ip addr add $there6/64 dev tap5 nodad
+}
+
+# vlan_device: here4 and here6 are a VLAN device's, beneath which the stack puts LRO off; until vlan_gone
+vlan_device() {
+	vlan_by=device
+	ip link add link "$IFACE" name vlan5 type vlan id 5
+	ip addr add $here4/24 dev vlan5
+	ip addr add $here6/64 dev vlan5 nodad
+	ip link set vlan5 up
+}
+
+# vlan_by_tc: they are the NIC's own, and tc takes tags off what comes, and puts them on what goes to the peer's
+# addresses; LRO stays as it is, so that coalesced frames can have a tag. Until vlan_gone
+vlan_by_tc() {
+	vlan_by=tc
+	mac=$(cat "/sys/class/net/$IFACE/address")
+	tc qdisc add dev "$IFACE" clsact
+	tc filter add dev "$IFACE" ingress pref 1 protocol 802.1Q flower vlan_id 5 vlan_prio 5 action vlan pop pass
+	# what is counted here has another tag, and there none
+	tc filter add dev "$IFACE" ingress pref 2 protocol 802.1Q flower action vlan pop pass
+	tc filter add dev "$IFACE" ingress pref 3 protocol ip flower dst_ip $here4 action pass
+	tc filter add dev "$IFACE" ingress pref 4 protocol ipv6 flower dst_ip $here6 action pass
+	tc filter add dev "$IFACE" egress pref 3 protocol ip flower dst_ip $there4 action vlan push id 5
+	tc filter add dev "$IFACE" egress pref 4 protocol ipv6 flower dst_ip $there6 action vlan push id 5
+	ip addr add $here4/24 dev "$IFACE"
+	ip addr add $here6/64 dev "$IFACE" nodad
+	# questions for addresses would have no tag
+	ip neigh replace $there4 lladdr 02:00:00:00:00:05 dev "$IFACE"
+	ip neigh replace $there6 lladdr 02:00:00:00:00:05 dev "$IFACE"
+	peer ip neigh replace $here4 lladdr "$mac" dev tap5
+	peer ip neigh replace $here6 lladdr "$mac" dev tap5
+}
+
+# tags_were_right: of all that came since vlan_by_tc
+tags_were_right() {
+	for pref in 2 3 4; do
+		tc -s filter show dev "$IFACE" ingress pref $pref
+	done >"$work/filters"
+	equal "frames with another tag, without one in IPv4, in IPv6" "0 0 0" \
+		"$(sed -n 's/.* bytes \([0-9]*\) pkt.*/\1/p' "$work/filters" | xargs)"
+}
+
+vlan_gone() {
+	case $vlan_by in
+	device) ip link del vlan5 ;;
+	tc)
+		tc qdisc del dev "$IFACE" clsact
+		ip addr del $here4/24 dev "$IFACE"
+		ip addr del $here6/64 dev "$IFACE"
+		;;
+	esac
+	vlan_by=
+}
+
+vlan_over() {
+	vlan_gone
+	[ -z "$vlanpeer" ] || kill "$vlanpeer"
+	vlanpeer=
+}
+
 # --- a kernel with kmemleak
 
 leaks=/sys/kernel/debug/kmemleak
