@@ -73,8 +73,14 @@ goes() {
 	diff "$work/here" "$work/there" >"$work/diff" ||
 		fail "not what was sent, in $(wc -l <"$work/here") packets: $(head -n 6 "$work/diff")"
 	! grep WRONG "$work/here" || fail "wrong already when it left"
-	say "$(wc -l <"$work/here") packets; in the guest $(cat "$work/pieces")"
+	say "$(wc -l <"$work/here") packets; in the guest $(cat "$work/pieces"), at the peer $(cat "$work/there.pieces")"
 	equal "cut, unsummed" "$(expected)" "$(awk '{ print ($2 > 0) " " ($4 > 0) " " ($6 > 0) " " ($8 > 0) }' "$work/pieces")"
+	cat "$work/there.pieces" >>"$work/left"
+}
+
+# by_device: all that ever came to the peer, its kernel had nothing left to do on
+by_device() {
+	equal "left to the peer's kernel" "cut 0 unsummed 0 cut 0 unsummed 0" "$(sort -u "$work/left")"
 }
 
 # without FEATURE...: off for what follows, those that are there
@@ -117,6 +123,19 @@ coalesces() {
 	tags_were_right
 	vlan_gone
 	host do rsc hold 0
+}
+
+# real_host: all of this on a host that is like a real one
+real_host() {
+	say "what the host is left to do: $(expected); LRO $lro"
+	goes
+	vlan_peer
+	say "as the host coalesces"
+	coalesces
+	say "in a VLAN"
+	vlan_device
+	goes $there4 $there6
+	refuses_wrong_sums
 }
 
 peer ethtool -K tap0 gro off
