@@ -1110,7 +1110,10 @@ int nvsp_switch_path(struct netvsc *nv, bool vf)
 	msg.data_path.data_path = cpu_to_le32(vf);
 	nvsp_xact_start(nv, &xact);
 	ret = nvsp_send(nv, &msg, xact.id, true);
-	if (ret)
+	if (ret == -ETIMEDOUT)	/* the ring had no room in all that time */
+		netdev_err(nv->ndev, "Retry failed to send sw datapath msg, err: %d\n",
+			   ret);
+	else if (ret)
 		netdev_err(nv->ndev, "Unable to send sw datapath msg, err: %d\n",
 			   ret);
 	else

@@ -129,8 +129,15 @@ static struct netvsc *netvsc_vf_self(const struct net_device *ndev)
 static void netvsc_vf_tell_alone(const struct net_device *vf_ndev)
 {
 	const struct pci_slot *slot = to_pci_dev(vf_ndev->dev.parent)->slot;
+	struct netvsc *nv;
 	u32 serial;
 
+	/* perhaps it is only early */
+	list_for_each_entry(nv, &netvsc_vf_devices, vf.node)
+		if (!netvsc_vf_ndev(nv) && netvsc_vf_has_address(nv, vf_ndev)) {
+			netdev_info(nv->ndev, "Waiting for the VF association from host\n");
+			return;
+		}
 	if (!slot)
 		netdev_notice(vf_ndev, "no PCI slot information\n");
 	else if (!netvsc_vf_serial(vf_ndev, &serial))
@@ -552,19 +559,11 @@ static void netvsc_vf_join(struct netvsc *nv, struct net_device *vf_ndev,
 	netvsc_post_event(nv, NETVSC_EVENT_VF);
 }
 
-static void netvsc_vf_start(struct net_device *vf_ndev)
-{
-	int ret = dev_open(vf_ndev, NULL);
-
-	if (ret)
-		netdev_warn(vf_ndev, "unable to open slave: %s: %d\n",
-			    vf_ndev->name, ret);
-}
-
 /* Give it the interface's settings, and open it */
 static void netvsc_vf_set_up(struct netvsc *nv, struct net_device *vf_ndev)
 {
 	struct net_device *ndev = nv->ndev;
+	int ret;
 
 	netvsc_vf_set_mtu(vf_ndev, ndev->mtu);
 	if (netvsc_vf_set_mac(nv, ndev->dev_addr, NULL))
@@ -581,8 +580,12 @@ static void netvsc_vf_set_up(struct netvsc *nv, struct net_device *vf_ndev)
 			      ndev->name);
 	netvsc_vf_set_prog(nv, rtnl_dereference(nv->xdp_prog), NULL);
 	nv->vf.set_up = true;
-	if (netif_running(ndev))
-		netvsc_vf_start(vf_ndev);
+	if (!netif_running(ndev))
+		return;
+	ret = dev_open(vf_ndev, NULL);
+	if (ret)
+		netdev_warn(vf_ndev, "unable to open slave: %s: %d\n",
+			    vf_ndev->name, ret);
 }
 
 /* Take back what netvsc_vf_set_up() gave */
@@ -719,9 +722,13 @@ unsigned long netvsc_vf_work(struct netvsc *nv)
 void netvsc_vf_open(struct netvsc *nv)
 {
 	struct net_device *vf_ndev = netvsc_vf_ndev(nv);
+	int ret;
 
-	if (vf_ndev && nv->vf.set_up)
-		netvsc_vf_start(vf_ndev);
+	if (!vf_ndev || !nv->vf.set_up)
+		return;
+	ret = dev_open(vf_ndev, NULL);
+	if (ret)
+		netdev_warn(vf_ndev, "unable to open: %d\n", ret);
 }
 
 /**

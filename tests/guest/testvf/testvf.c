@@ -49,6 +49,14 @@ static bool xdp = true;
 module_param(xdp, bool, 0644);
 MODULE_PARM_DESC(xdp, "Do VFs to come have XDP?");
 
+static bool handler = true;
+module_param(handler, bool, 0644);
+MODULE_PARM_DESC(handler, "May others receive what VFs to come receive?");
+
+static char *slot = "";
+module_param(slot, charp, 0644);
+MODULE_PARM_DESC(slot, "Name of the slot of VFs to come, where it has none");
+
 static char *mac = "";
 module_param(mac, charp, 0644);
 MODULE_PARM_DESC(mac, "Address of VFs to come, else a random one");
@@ -79,6 +87,7 @@ struct testvf {
 	u32 table_size;
 	u8 key[TESTVF_KEY];
 	u32 key_size;
+	struct pci_slot *slot;
 	u64 counters[COUNTERS];
 	atomic64_t sent, sent_last;
 };
@@ -339,6 +348,8 @@ static void testvf_setup(struct net_device *ndev)
 	ndev->mtu = clamp_t(u32, ETH_DATA_LEN, mtu_min, mtu_max);
 	ndev->needed_headroom = headroom;
 	ndev->priv_flags |= IFF_UNICAST_FLT | IFF_LIVE_ADDR_CHANGE;
+	if (!handler)
+		ndev->priv_flags |= IFF_NO_RX_HANDLER;
 	ndev->hw_features = NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_TSO |
 			    NETIF_F_TSO6 | NETIF_F_RXCSUM;
 	ndev->features = ndev->hw_features | NETIF_F_HW_VLAN_CTAG_FILTER;
@@ -346,9 +357,23 @@ static void testvf_setup(struct net_device *ndev)
 		xdp_set_features_flag(ndev, NETDEV_XDP_ACT_BASIC | NETDEV_XDP_ACT_NDO_XMIT);
 }
 
+static int testvf_name_slot(struct testvf *vf, struct pci_dev *pdev)
+{
+	struct pci_slot *made;
+
+	if (!*slot || pdev->slot)
+		return 0;
+	made = pci_create_slot(pdev->bus, PCI_SLOT(pdev->devfn), slot, NULL);
+	if (IS_ERR(made))
+		return PTR_ERR(made);
+	vf->slot = made;
+	return 0;
+}
+
 static int testvf_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct net_device *ndev;
+	struct testvf *vf;
 	int ret;
 
 	ndev = alloc_etherdev_mqs(sizeof(struct testvf), TESTVF_QUEUES, TESTVF_QUEUES);
@@ -356,17 +381,24 @@ static int testvf_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return -ENOMEM;
 	SET_NETDEV_DEV(ndev, &pdev->dev);
 	pci_set_drvdata(pdev, ndev);
+	vf = netdev_priv(ndev);
 	ret = netif_set_real_num_queues(ndev, clamp_t(u32, queues, 1, TESTVF_QUEUES),
 					clamp_t(u32, queues, 1, TESTVF_QUEUES));
 	if (ret)
 		goto free;
 	testvf_setup(ndev);
 	netif_carrier_off(ndev);
-	ret = register_netdev(ndev);
+	ret = testvf_name_slot(vf, pdev);
 	if (ret)
 		goto free;
+	ret = register_netdev(ndev);
+	if (ret)
+		goto slot;
 	return 0;
 
+slot:
+	if (vf->slot)
+		pci_destroy_slot(vf->slot);
 free:
 	free_netdev(ndev);
 	return ret;
@@ -381,6 +413,8 @@ static void testvf_remove(struct pci_dev *pdev)
 	/* who set it up is to have taken it back */
 	if (vf->prog)
 		dev_err(&pdev->dev, "a program was left behind\n");
+	if (vf->slot)
+		pci_destroy_slot(vf->slot);
 	free_netdev(ndev);
 }
 
