@@ -49,6 +49,10 @@ static bool xdp = true;
 module_param(xdp, bool, 0644);
 MODULE_PARM_DESC(xdp, "Do VFs to come have XDP?");
 
+static bool link;
+module_param(link, bool, 0644);
+MODULE_PARM_DESC(link, "Can speed and duplex of VFs to come be set?");
+
 static bool handler = true;
 module_param(handler, bool, 0644);
 MODULE_PARM_DESC(handler, "May others receive what VFs to come receive?");
@@ -88,6 +92,8 @@ struct testvf {
 	u8 key[TESTVF_KEY];
 	u32 key_size;
 	struct pci_slot *slot;
+	u32 speed;
+	u8 duplex;
 	u64 counters[COUNTERS];
 	atomic64_t sent, sent_last;
 };
@@ -283,10 +289,24 @@ static int testvf_set_rxfh(struct net_device *ndev, struct ethtool_rxfh_param *r
 
 static int testvf_get_link(struct net_device *ndev, struct ethtool_link_ksettings *link)
 {
+	struct testvf *vf = netdev_priv(ndev);
+
 	ethtool_link_ksettings_zero_link_mode(link, supported);
-	link->base.speed = SPEED_40000;
-	link->base.duplex = DUPLEX_FULL;
+	link->base.speed = vf->speed;
+	link->base.duplex = vf->duplex;
 	link->base.port = PORT_OTHER;
+	return 0;
+}
+
+static int testvf_set_link(struct net_device *ndev,
+			   const struct ethtool_link_ksettings *link)
+{
+	struct testvf *vf = netdev_priv(ndev);
+
+	if (link->base.speed > SPEED_40000)
+		return -ERANGE;
+	vf->speed = link->base.speed;
+	vf->duplex = link->base.duplex;
 	return 0;
 }
 
@@ -324,6 +344,9 @@ static const struct ethtool_ops testvf_ethtool_ops = {
 	.set_rxfh		= testvf_set_rxfh,
 };
 
+/* And set_link_ksettings */
+static struct ethtool_ops testvf_ethtool_ops_with_link;
+
 static void testvf_setup(struct net_device *ndev)
 {
 	struct testvf *vf = netdev_priv(ndev);
@@ -342,7 +365,11 @@ static void testvf_setup(struct net_device *ndev)
 	testvf_ops_without_xdp.ndo_bpf = NULL;
 	testvf_ops_without_xdp.ndo_xdp_xmit = NULL;
 	ndev->netdev_ops = xdp ? &testvf_ops : &testvf_ops_without_xdp;
-	ndev->ethtool_ops = &testvf_ethtool_ops;
+	testvf_ethtool_ops_with_link = testvf_ethtool_ops;
+	testvf_ethtool_ops_with_link.set_link_ksettings = testvf_set_link;
+	ndev->ethtool_ops = link ? &testvf_ethtool_ops_with_link : &testvf_ethtool_ops;
+	vf->speed = SPEED_40000;
+	vf->duplex = DUPLEX_FULL;
 	ndev->min_mtu = mtu_min;
 	ndev->max_mtu = mtu_max;
 	ndev->mtu = clamp_t(u32, ETH_DATA_LEN, mtu_min, mtu_max);
