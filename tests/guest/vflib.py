@@ -15,7 +15,7 @@ from xdplib import address, equal, host, ours, pings, read, run, wait_carrier, w
 
 MODULE = "/run/hv/testvf.ko"
 PARAMETERS = "/sys/module/testvf/parameters"
-OPEN, MTU, ADDRESS, PROG, RSS, VLAN = (1 << bit for bit in range(6))     # of testvf's refuse
+OPEN, MTU, ADDRESS, PROG, RSS, VLAN, SEND = (1 << bit for bit in range(7))     # of testvf's refuse
 SLOT = 7
 
 

@@ -22,10 +22,11 @@
 #define TESTVF_PROG	BIT(3)
 #define TESTVF_RSS	BIT(4)
 #define TESTVF_VLAN	BIT(5)
+#define TESTVF_SEND	BIT(6)
 
 static uint refuse;
 module_param(refuse, uint, 0644);
-MODULE_PARM_DESC(refuse, "Sum of: 1 open, 2 MTU, 4 address, 8 XDP program, 16 RSS, 32 VLAN id");
+MODULE_PARM_DESC(refuse, "Sum of: 1 open, 2 MTU, 4 address, 8 XDP program, 16 RSS, 32 VLAN id, 64 packets");
 
 static uint mtu_min = ETH_MIN_MTU, mtu_max = 9000;
 module_param(mtu_min, uint, 0644);
@@ -124,6 +125,10 @@ static netdev_tx_t testvf_xmit(struct sk_buff *skb, struct net_device *ndev)
 {
 	struct testvf *vf = netdev_priv(ndev);
 
+	if (refuse & TESTVF_SEND) {
+		netif_tx_stop_queue(skb_get_tx_queue(ndev, skb));
+		return NETDEV_TX_BUSY;
+	}
 	atomic64_inc(&vf->sent);
 	if (skb_get_queue_mapping(skb) == ndev->real_num_tx_queues - 1)
 		atomic64_inc(&vf->sent_last);
