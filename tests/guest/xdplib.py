@@ -24,6 +24,7 @@ from framelib import MARK, PEER_MAC, UNKNOWN, interface, own_mac
 
 TOOLS = os.path.dirname(os.path.abspath(__file__))
 PINS = "/sys/fs/bpf"
+TRACING = "/sys/kernel/tracing"
 ABORTED, DROP, PASS, TX, REDIRECT, WRONG = range(6)     # verdicts; no driver knows the last one
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -396,6 +397,17 @@ def beside(function, *args):
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def exceptions(*, begin=False):
+    """Lines of the tracepoint for what is no clean verdict."""
+    if not os.path.ismount(TRACING):
+        run("mount", "-t", "tracefs", "tracefs", TRACING)
+    if not begin:
+        found = [line for line in read(f"{TRACING}/trace").splitlines() if "xdp_exception:" in line]
+    for name, text in ("trace", ""), ("events/xdp/xdp_exception/enable", str(int(begin))):
+        write(f"{TRACING}/{name}", text)
+    return None if begin else found
 
 
 # --- a second interface
