@@ -68,7 +68,7 @@ MODULE_PARM_DESC(mac, "Address of VFs to come, else a random one");
 
 enum {
 	SENT, SENT_LAST, UNICAST, OPENS, CLOSES, MTU_CHANGES, ADDRESS_CHANGES, RSS_CHANGES,
-	PROG_CHANGES, PROG_ID, VLAN_IDS, COUNTERS
+	PROG_CHANGES, PROG_ID, VLAN_IDS, LEAST_HEADROOM, COUNTERS
 };
 
 static const char testvf_names[COUNTERS][ETH_GSTRING_LEN] = {
@@ -83,6 +83,7 @@ static const char testvf_names[COUNTERS][ETH_GSTRING_LEN] = {
 	[PROG_CHANGES]		= "prog_changes",
 	[PROG_ID]		= "prog_id",
 	[VLAN_IDS]		= "vlan_ids",
+	[LEAST_HEADROOM]	= "least_headroom",
 };
 
 /* RTNL, but for what is sent */
@@ -97,6 +98,7 @@ struct testvf {
 	u8 duplex;
 	u64 counters[COUNTERS];
 	atomic64_t sent, sent_last;
+	atomic_t least_headroom;	/* of packets */
 };
 
 static int testvf_open(struct net_device *ndev)
@@ -124,7 +126,11 @@ static int testvf_stop(struct net_device *ndev)
 static netdev_tx_t testvf_xmit(struct sk_buff *skb, struct net_device *ndev)
 {
 	struct testvf *vf = netdev_priv(ndev);
+	int least = atomic_read(&vf->least_headroom);
 
+	while (skb_headroom(skb) < least &&
+	       !atomic_try_cmpxchg(&vf->least_headroom, &least, skb_headroom(skb)))
+		;
 	if (refuse & TESTVF_SEND) {
 		netif_tx_stop_queue(skb_get_tx_queue(ndev, skb));
 		return NETDEV_TX_BUSY;
@@ -334,6 +340,7 @@ static void testvf_stats(struct net_device *ndev, struct ethtool_stats *stats,
 	memcpy(data, vf->counters, sizeof(vf->counters));
 	data[SENT] = atomic64_read(&vf->sent);
 	data[SENT_LAST] = atomic64_read(&vf->sent_last);
+	data[LEAST_HEADROOM] = atomic_read(&vf->least_headroom);
 }
 
 static const struct ethtool_ops testvf_ethtool_ops = {
@@ -373,6 +380,7 @@ static void testvf_setup(struct net_device *ndev)
 	testvf_ethtool_ops_with_link = testvf_ethtool_ops;
 	testvf_ethtool_ops_with_link.set_link_ksettings = testvf_set_link;
 	ndev->ethtool_ops = link ? &testvf_ethtool_ops_with_link : &testvf_ethtool_ops;
+	atomic_set(&vf->least_headroom, INT_MAX);
 	vf->speed = SPEED_40000;
 	vf->duplex = DUPLEX_FULL;
 	ndev->min_mtu = mtu_min;
