@@ -1528,12 +1528,15 @@ static void tx_queue_vf(struct kunit *test)
 		skb_record_rx_queue(skb, i);
 		KUNIT_EXPECT_EQ(test, queue_of_vf(dp, skb), i % 3);
 	}
-	vf_end(dp);
+	/* one that the host has not switched to has no say */
+	vf->netdev_ops = &vf_ops_with_queues;
+	WRITE_ONCE(dp->nv->vf.in_use, false);
 	skb_record_rx_queue(skb, 7);
 	KUNIT_EXPECT_EQ(test, queue_of(dp, skb), 1);
 	memset16(dp->nv->tx_table, 2, NETVSC_SEND_TABLE);
 	skb->queue_mapping = 0;
 	KUNIT_EXPECT_EQ(test, queue_of(dp, skb), 2);
+	vf_end(dp);
 	kfree_skb(skb);
 }
 
