@@ -384,16 +384,15 @@ static bool rndis_has(__le32 flags, u32 wanted)
 	return (le32_to_cpu(flags) & wanted) == wanted;
 }
 
-/* The longest frame that the host segments; 0: none that is longer than the MTU's,
- * which is not above what the host has just said that it takes
+/* The longest frame that the host segments; 0: none that is longer than a usual one.
+ * Whatever the MTU: the stack itself cuts what is longer, long segments or not.
  */
-static u32 rndis_tso_max(const struct netvsc *nv, const struct ndis_lso_caps *lso)
+static u32 rndis_tso_max(const struct ndis_lso_caps *lso)
 {
-	u32 mtu = min(nv->cfg.mtu, nv->sess.frame_max);
 	u32 max = le32_to_cpu(lso->max_size);
 
 	if (!rndis_has(lso->encapsulation, NDIS_ENCAPSULATION_8023) ||
-	    max <= mtu + ETH_HLEN)
+	    max <= ETH_FRAME_LEN)
 		return 0;
 	return min_t(u32, max, GSO_LEGACY_MAX_SIZE);
 }
@@ -414,7 +413,7 @@ static void rndis_take_offloads(struct netvsc *nv, const struct ndis_offload *ca
 		sess->csum |= NETVSC_CSUM_TCP4;
 		if (rndis_has(ipv4, NDIS_CSUM_UDP))
 			sess->csum |= NETVSC_CSUM_UDP4;
-		sess->tso4_max = rndis_tso_max(nv, &caps->lso_v4);
+		sess->tso4_max = rndis_tso_max(&caps->lso_v4);
 	}
 	if (rndis_has(ipv6, NDIS_CSUM_TCP | NDIS_CSUM_TCP_OPTIONS |
 			    NDIS_CSUM_IP_OPTIONS)) {
@@ -423,7 +422,7 @@ static void rndis_take_offloads(struct netvsc *nv, const struct ndis_offload *ca
 			sess->csum |= NETVSC_CSUM_UDP6;
 		if (rndis_has(caps->lso_v6_flags, NDIS_LSO_V6_EXT_HEADERS |
 						  NDIS_LSO_V6_TCP_OPTIONS))
-			sess->tso6_max = rndis_tso_max(nv, &caps->lso_v6);
+			sess->tso6_max = rndis_tso_max(&caps->lso_v6);
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <linux/etherdevice.h>
 #include <linux/rtnetlink.h>
 #include <linux/unaligned.h>
+#include <net/ip.h>
 
 #include "../../netvsc.h"
 #include "../../netvsc_config.h"
@@ -707,19 +708,6 @@ static void host_lowers_the_mtu(struct kunit *test)
 	check(bus, RUNNING);
 }
 
-/* Segmentation depends on the MTU that there is, not on the one asked for */
-static void features_with_a_lowered_mtu(struct kunit *test)
-{
-	struct fake_bus *bus = begin(test, RUNNING, 1);
-	struct netvsc_config want = bus->nv->cfg;
-
-	want.mtu = 65000;
-	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
-	KUNIT_EXPECT_EQ(test, bus->ndev->mtu, 9000);
-	KUNIT_EXPECT_EQ(test, bus->nv->sess.tso4_max, 62780);
-	KUNIT_EXPECT_TRUE(test, bus->ndev->hw_features & NETIF_F_TSO6);
-}
-
 /* Features go with a host that does not have them, but not with a failed change */
 static void features_of_a_failed_change(struct kunit *test)
 {
@@ -863,6 +851,80 @@ static void set_feature(struct fake_bus *bus, netdev_features_t feature, bool on
 		bus->ndev->wanted_features &= ~feature;
 	netdev_update_features(bus->ndev);
 	rtnl_unlock();
+}
+
+/* Is a packet of so many bytes left to the host to be cut, as far as the stack is
+ * concerned?
+ */
+static bool left_to_host(struct fake_bus *bus, bool v6, u32 len, u32 mss)
+{
+	struct sk_buff *skb = alloc_skb(len, GFP_KERNEL);
+	bool left;
+
+	KUNIT_ASSERT_NOT_NULL(bus->test, skb);
+	skb_put_zero(skb, len);
+	skb->dev = bus->ndev;
+	skb_reset_mac_header(skb);
+	skb_set_network_header(skb, ETH_HLEN);
+	skb_set_transport_header(skb, ETH_HLEN + (v6 ? 40 : 20));
+	skb->protocol = htons(v6 ? ETH_P_IPV6 : ETH_P_IP);
+	if (!v6)
+		ip_hdr(skb)->frag_off = htons(IP_DF);
+	else
+		skb->data[ETH_HLEN + 6] = IPPROTO_TCP;
+	skb->ip_summed = CHECKSUM_PARTIAL;
+	skb_shinfo(skb)->gso_size = mss;
+	skb_shinfo(skb)->gso_segs = DIV_ROUND_UP(len - ETH_HLEN - 60, mss);
+	skb_shinfo(skb)->gso_type = v6 ? SKB_GSO_TCPV6 : SKB_GSO_TCPV4;
+	left = netif_skb_features(skb) & (v6 ? TSO6 : TSO4);
+	kfree_skb(skb);
+	return left;
+}
+
+/* Segmentation is there with each MTU, and off only where the user has it so. Packets
+ * that are longer than the host cuts are not for it, whatever their segments.
+ */
+static void segmentation_outlives_the_mtu(struct kunit *test)
+{
+	static const u32 mtus[] = { 1500, 65521, 1500, 62767, 62766, 9000, 65521, 68 };
+	struct fake_bus *bus = begin_features(test);
+	struct net_device *ndev = bus->ndev;
+	netdev_features_t on = TSO4 | TSO6;
+	struct netvsc_config want;
+	u32 i, v6;
+
+	bus->host.frame_max = NETVSC_MTU_MAX;
+	for (i = 0; i < 3 * ARRAY_SIZE(mtus); i++) {
+		if (i == ARRAY_SIZE(mtus)) {
+			set_feature(bus, TSO4, false);
+			on = TSO6;
+		} else if (i == 2 * ARRAY_SIZE(mtus)) {
+			set_feature(bus, TSO4, true);
+			set_feature(bus, TSO6, false);
+			on = TSO4;
+		}
+		want = bus->nv->cfg;
+		want.mtu = mtus[i % ARRAY_SIZE(mtus)];
+		KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+		KUNIT_EXPECT_EQ(test, ndev->mtu, want.mtu);
+		KUNIT_EXPECT_EQ_MSG(test, ndev->features & (TSO4 | TSO6), on,
+				    "MTU %u", want.mtu);
+		KUNIT_EXPECT_EQ(test, ndev->hw_features & (TSO4 | TSO6),
+				TSO4 | TSO6);
+		KUNIT_EXPECT_EQ(test, ndev->tso_max_size, 62780);
+		for (v6 = 0; v6 < 2; v6++) {
+			KUNIT_EXPECT_EQ(test, left_to_host(bus, v6, 62000, 1400),
+					!!(on & (v6 ? TSO6 : TSO4)));
+			KUNIT_EXPECT_FALSE(test, left_to_host(bus, v6, 62781, 1400));
+			KUNIT_EXPECT_FALSE(test, left_to_host(bus, v6, 65000, 62800));
+		}
+	}
+	/* as host and user want it, where the host takes less than was asked for */
+	bus->host.frame_max = 9000;
+	want.mtu = 65000;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	KUNIT_EXPECT_EQ(test, ndev->mtu, 9000);
+	KUNIT_EXPECT_EQ(test, ndev->features & (TSO4 | TSO6), on);
 }
 
 /* What the host was told last of coalescing: 1 is off, 2 on */
@@ -1540,7 +1602,7 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(address_is_told_again),
 	KUNIT_CASE(old_host_takes_less),
 	KUNIT_CASE(host_lowers_the_mtu),
-	KUNIT_CASE(features_with_a_lowered_mtu),
+	KUNIT_CASE(segmentation_outlives_the_mtu),
 	KUNIT_CASE(features_of_a_failed_change),
 	KUNIT_CASE(features_of_a_host),
 	KUNIT_CASE(lro),
