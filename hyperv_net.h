@@ -15,7 +15,8 @@
  *			netvsc_rx.
  *  nv->xact_lock	leaf, taken from any context: exchanges with the host that
  *			wait for an answer, the acceptance of subchannels, and
- *			what the host last said of the link and of a VF.
+ *			what the host last said of the link, of a VF and of the
+ *			transmit table.
  *
  * What changes under traffic and is read without a lock (transmit table, hash
  * levels, link) is written by WRITE_ONCE() and read by READ_ONCE().
@@ -665,7 +666,7 @@ struct netvsc_vf {
  * @chans: channels ever used; published by @nchans_made
  * @nchans_made: number of them; smp_store_release(), never goes down
  * @nchans: channels in use, 0 to nchans_made; READ_ONCE()
- * @tx_table: channel for each hash; READ_ONCE()
+ * @tx_table: nv->xact_lock: channel for each hash; READ_ONCE()
  * @l4_hash: NETVSC_HASH_*: flows hashed with their ports; READ_ONCE()
  * @msg_enable: netif_msg_*
  * @duplex: as set by the user, cosmetic

@@ -1020,6 +1020,7 @@ static_assert(NVSP_SEND_TABLE_SIZE == NETVSC_SEND_TABLE);
 static int nvsp_take_table(struct netvsc *nv, const void *bytes, u32 len)
 {
 	const struct nvsp_msg_indirection_table *msg = bytes;
+	unsigned long flags;
 	u32 offset, i, entry;
 
 	if (len < sizeof(*msg))
@@ -1040,10 +1041,12 @@ static int nvsp_take_table(struct netvsc *nv, const void *bytes, u32 len)
 		return -EINVAL;
 	}
 
+	spin_lock_irqsave(&nv->xact_lock, flags);
 	for (i = 0; i < NVSP_SEND_TABLE_SIZE; i++) {
 		entry = get_unaligned_le32(bytes + offset + i * sizeof(__le32));
 		WRITE_ONCE(nv->tx_table[i], entry % NETVSC_CHANNELS_MAX);
 	}
+	spin_unlock_irqrestore(&nv->xact_lock, flags);
 	return 0;
 }
 

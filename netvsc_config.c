@@ -585,13 +585,22 @@ static int netvsc_use_channels(struct netvsc *nv, u32 count)
 	return 0;
 }
 
-/* Until the host sends its own, which may be any time */
-static void netvsc_fill_tx_table(struct netvsc *nv, u32 count)
+/* Spread what is sent evenly over channels, until the host sends a table of its own,
+ * which may be any time. What it has sent since this was done for @before channels,
+ * if not 0, stays.
+ */
+static void netvsc_fill_tx_table(struct netvsc *nv, u32 before, u32 count)
 {
-	u32 i;
+	unsigned long flags;
+	u32 i = 0;
 
-	for (i = 0; i < NETVSC_SEND_TABLE; i++)
-		WRITE_ONCE(nv->tx_table[i], i % count);
+	spin_lock_irqsave(&nv->xact_lock, flags);
+	while (before && i < NETVSC_SEND_TABLE && nv->tx_table[i] == i % before)
+		i++;
+	if (!before || i == NETVSC_SEND_TABLE)
+		for (i = 0; i < NETVSC_SEND_TABLE; i++)
+			WRITE_ONCE(nv->tx_table[i], i % count);
+	spin_unlock_irqrestore(&nv->xact_lock, flags);
 }
 
 /* Ask for the other channels, and use what there is then. One that is open
@@ -601,7 +610,7 @@ static int netvsc_grow(struct netvsc *nv, u32 want)
 {
 	u32 i, count = 1;
 
-	netvsc_fill_tx_table(nv, want);
+	netvsc_fill_tx_table(nv, 0, want);
 	for (i = 1; i < want; i++)
 		netvsc_rx_enable(nv->chans[i]);
 	if (want > 1)
@@ -610,7 +619,7 @@ static int netvsc_grow(struct netvsc *nv, u32 want)
 		if (!nv->chans[i]->open)
 			netvsc_rx_disable(nv->chans[i]);
 	if (count < want) {
-		netvsc_fill_tx_table(nv, count);
+		netvsc_fill_tx_table(nv, want, count);
 		netdev_notice(nv->ndev, "%u of %u channels are open\n",
 			      count, want);
 	}

@@ -562,13 +562,23 @@ static void filter_is_taken_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(sent->data + 28), 0);
 }
 
+/* Even over channels; 0: that of send_table_before_answer() */
+static void expect_send_table(struct fake_bus *bus, u32 channels)
+{
+	u32 i;
+
+	for (i = 0; i < NETVSC_SEND_TABLE; i++)
+		KUNIT_EXPECT_EQ_MSG(bus->test, bus->nv->tx_table[i],
+				    channels ? i % channels : i / 4, "entry %u of %u",
+				    i, channels);
+}
+
 /* Behind a channel that does not open others do: the host may send on them */
 static void open_behind_a_gap(struct kunit *test)
 {
 	struct fake_bus *bus = begin(test, RUNNING, 4);
 	struct netvsc_config want = bus->nv->cfg;
 	struct netvsc *nv = bus->nv;
-	u32 i;
 
 	bus->nv->timeout_ms = 400;
 	bus->offers[0] = 2;
@@ -579,14 +589,54 @@ static void open_behind_a_gap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nv->nchans, 1);
 	KUNIT_EXPECT_TRUE(test, nv->chans[2]->open && nv->chans[3]->open);
 	check(bus, RUNNING);
-	for (i = 0; i < NETVSC_SEND_TABLE; i++)
-		KUNIT_EXPECT_EQ(test, nv->tx_table[i], 0);
+	expect_send_table(bus, 1);
 	bus->noffers = 0;
 	bus->nv->timeout_ms = 5000;
 	want.session++;
 	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
 	KUNIT_EXPECT_EQ(test, nv->nchans, 4);
+	expect_send_table(bus, 4);
 	check(bus, RUNNING);
+}
+
+/* The host's table comes before the answer: all that it grants are open by then */
+static void send_table_before_answer(struct fake_bus *bus)
+{
+	__le32 table[3 + NVSP_SEND_TABLE_SIZE] = {
+		cpu_to_le32(NVSP_INDIRECTION_TABLE),
+		cpu_to_le32(NVSP_SEND_TABLE_SIZE), cpu_to_le32(12),
+	};
+	u32 i;
+
+	for (i = 0; i < NVSP_SEND_TABLE_SIZE; i++)
+		table[3 + i] = cpu_to_le32(i / 4);
+	KUNIT_EXPECT_EQ(bus->test, nvsp_notice(bus->nv, table, sizeof(table)), 0);
+}
+
+/* That one stays; and where there is none, packets are spread evenly over what there
+ * is, whatever the host of the session before has said
+ */
+static void send_table_while_growing(struct kunit *test)
+{
+	struct fake_bus *bus = begin(test, RUNNING, 4);
+	struct netvsc_config want = bus->nv->cfg;
+	struct netvsc *nv = bus->nv;
+	u32 i, granted, sent;
+
+	for (i = 0; i < 8; i++) {
+		granted = 1 + i / 2;
+		sent = !(i & 1);
+		fake_bus_no_rules(bus);
+		if (sent)
+			fake_bus_rule(bus, NVSP_SUBCHANNEL, FAKE_CALL, 0)->call =
+				send_table_before_answer;
+		bus->host.grant = granted - 1;
+		want.session++;
+		KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+		KUNIT_EXPECT_EQ(test, nv->nchans, granted);
+		expect_send_table(bus, sent ? 0 : granted);
+	}
+	fake_bus_no_rules(bus);
 }
 
 static void replace(struct fake_bus *bus)
@@ -1597,6 +1647,7 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(refused_send_buffer),
 	KUNIT_CASE(filter_is_taken_back),
 	KUNIT_CASE(open_behind_a_gap),
+	KUNIT_CASE(send_table_while_growing),
 	KUNIT_CASE(channel_taken_back),
 	KUNIT_CASE(silent_options),
 	KUNIT_CASE(address_is_told_again),
