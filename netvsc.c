@@ -421,7 +421,9 @@ static u64 nvsp_capabilities(const struct netvsc *nv)
 	u64 caps = NDIS_CAP_IEEE8021Q;
 
 	if (nv->sess.version >= NVSP_VERSION_5)
-		caps |= NDIS_CAP_SRIOV | NDIS_CAP_TEAMING;
+		caps |= NDIS_CAP_TEAMING;
+	if (nv->sess.version >= NVSP_VERSION_5 && !netvsc_vmbus_isolated())
+		caps |= NDIS_CAP_SRIOV;
 	if (nv->sess.version >= NVSP_VERSION_6_1)
 		caps |= NDIS_CAP_RSC;
 	return caps;

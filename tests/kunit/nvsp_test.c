@@ -216,7 +216,7 @@ static const struct version_case version_cases[] = {
 	{ "1", NVSP_VERSION_1, false, 0, 6, 0, 1, 0 },
 	{ "none", 0, false, -EPROTO, 6 },
 	{ "6.1, isolated", NVSP_VERSION_6_1, true, 0, 1, 1, 30,
-	  CAPS_NEW | NDIS_CAP_RSC },
+	  (CAPS_NEW & ~NDIS_CAP_SRIOV) | NDIS_CAP_RSC },
 	{ "6, isolated", NVSP_VERSION_6, true, -EPROTO, 1 },
 	{ "none, isolated", 0, true, -EPROTO, 1 },
 };
