@@ -5,6 +5,7 @@
  */
 #include <kunit/static_stub.h>
 #include <linux/etherdevice.h>
+#include <linux/kmsg_dump.h>
 #include <linux/rtnetlink.h>
 #include <linux/unaligned.h>
 #include <net/ip.h>
@@ -446,6 +447,160 @@ static void rss_follows_channels(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
 	for (i = 0; i < NETVSC_RSS_TABLE_DEFAULT; i++)
 		KUNIT_EXPECT_EQ(test, nv->rss.table[i], i % 2);
+}
+
+/* What a user has made of a table */
+enum table { UNSET, EVEN, WEIGHTS, ONE };
+
+/* Of 4 channels that are wanted some are granted */
+struct fold_case {
+	const char *name;
+	u32 entries;	/* of the host's table */
+	u32 granted;
+	enum table table;
+	u32 of;		/* EVEN: over so many channels; ONE: this entry names the last */
+	u32 weights[4];
+	bool folds;	/* evenly over the granted ones */
+};
+
+static const struct fold_case fold_cases[] = {
+	{ "none, 3", 128, 3, UNSET, .folds = true },
+	{ "none, 2", 128, 2, UNSET, .folds = true },
+	{ "none, 1", 128, 1, UNSET, .folds = true },
+	{ "none, 3, short", 16, 3, UNSET, .folds = true },
+	{ "none, 4", 128, 4, UNSET },
+	{ "even over 4, 3", 128, 3, EVEN, 4, .folds = true },
+	{ "even over 4, 2, short", 16, 2, EVEN, 4, .folds = true },
+	{ "even over 4, 3, long", 256, 3, EVEN, 4, .folds = true },
+	{ "even over 4, 4", 128, 4, EVEN, 4 },
+	{ "even over 3, 3", 128, 3, EVEN, 3 },
+	{ "even over 3, 2", 128, 2, EVEN, 3, .folds = true },
+	{ "even over 2, 3", 128, 3, EVEN, 2 },
+	{ "even over 2, 2, short", 16, 2, EVEN, 2 },
+	{ "even over 2, 1", 128, 1, EVEN, 2, .folds = true },
+	{ "even over 1, 1", 128, 1, EVEN, 1 },
+	{ "weights of 4, 3", 128, 3, WEIGHTS, .weights = { 5, 1, 1, 1 }, .folds = true },
+	{ "weights of 3, 3", 128, 3, WEIGHTS, .weights = { 1, 2, 5, 0 } },
+	{ "weights of 2, 2, short", 16, 2, WEIGHTS, .weights = { 1, 3, 0, 0 } },
+	{ "weights with a gap, 3", 128, 3, WEIGHTS, .weights = { 3, 0, 0, 1 },
+	  .folds = true },
+	{ "weight of the last, 3", 16, 3, WEIGHTS, .weights = { 0, 0, 0, 1 },
+	  .folds = true },
+	{ "weight of one, 2", 16, 2, WEIGHTS, .weights = { 0, 1, 0, 0 } },
+	{ "first entry, 3", 128, 3, ONE, 0, .folds = true },
+	{ "an entry, 3", 128, 3, ONE, 77, .folds = true },
+	{ "an entry, 4", 128, 4, ONE, 77 },
+	{ "last entry, 3", 128, 3, ONE, 127, .folds = true },
+	{ "behind the last, 3", 128, 3, ONE, 128 },
+	{ "last entry, 2, short", 16, 2, ONE, 15, .folds = true },
+	{ "behind the last, 2, short", 16, 2, ONE, 16 },
+	{ "last entry, 3, long", 256, 3, ONE, 255, .folds = true },
+	{ "the only entry, 3", 1, 3, ONE, 0, .folds = true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(fold, fold_cases, name);
+
+/* As ethtool spreads weights: each has its part of the table, one behind the other */
+static u32 weighted_entry(const struct fold_case *param, u32 entry)
+{
+	const u32 *weights = param->weights;
+	u32 sum = weights[0] + weights[1] + weights[2] + weights[3];
+	u32 channel = 0, part = weights[0];
+
+	while (entry >= param->entries * part / sum)
+		part += weights[++channel];
+	return channel;
+}
+
+/* What is behind the host's table nobody sets: it is as it was at first */
+static u32 user_entry(const struct fold_case *param, u32 entry)
+{
+	if (param->table == ONE)
+		return entry == param->of ? 3 : 0;
+	if (param->table == UNSET || entry >= param->entries)
+		return entry % 4;
+	return param->table == EVEN ? entry % param->of :
+				      weighted_entry(param, entry);
+}
+
+/* Words of the log since the last time */
+static u32 log_has(struct kmsg_dump_iter *log, const char *words)
+{
+	static char line[512];
+	u32 count = 0;
+
+	while (kmsg_dump_get_line(log, false, line, sizeof(line), NULL))
+		count += !!strstr(line, words);
+	return count;
+}
+
+/* The table in force, which the host is told if there is a choice */
+static void expect_table(struct fake_bus *bus, const struct fold_case *param,
+			 u32 channels, bool folded)
+{
+	u32 i, entry, told = channels > 1 ? 2 : 0;
+	struct kunit *test = bus->test;
+
+	KUNIT_EXPECT_EQ(test, bus->nv->nchans, channels);
+	KUNIT_EXPECT_EQ(test, bus->nv->sess.rss_entries, param->entries);
+	KUNIT_ASSERT_EQ(test, fake_bus_count(bus, OID_RSS_PARAMS), told);
+	if (told)
+		KUNIT_ASSERT_EQ(test, fake_bus_sent(bus, OID_RSS_PARAMS, 1)->data_len,
+				28 + 40 + 4 * param->entries + NETVSC_HASH_KEY_LEN);
+	for (i = 0; i < param->entries; i++) {
+		entry = folded ? i % channels : user_entry(param, i);
+		KUNIT_ASSERT_EQ_MSG(test, bus->nv->rss.table[i], entry, "entry %u", i);
+		if (told)
+			KUNIT_ASSERT_EQ_MSG(test, told_entry(bus, 1, i), entry,
+					    "entry %u", i);
+	}
+}
+
+/*
+ * A table that the granted channels are too few for is an even one meanwhile; one
+ * that they are enough for stays. What the user wants is remembered.
+ */
+static void rss_folds(struct kunit *test)
+{
+	static const char notice[] = "the indirection table needs more than";
+	const struct fold_case *param = test->param_value;
+	struct fake_bus *bus = begin(test, RUNNING, 4);
+	struct netvsc_config want = bus->nv->cfg;
+	struct kmsg_dump_iter log;
+	char words[80];
+	u32 i;
+
+	bus->host.rss.table_entries = cpu_to_le16(param->entries);
+	for (i = 0; i < NETVSC_RSS_TABLE_MAX; i++)
+		want.rss.table[i] = user_entry(param, i);
+	if (param->table != UNSET)
+		use_table(bus);
+	want.session++;
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	expect_table(bus, param, 4, false);
+
+	kmsg_dump_rewind(&log);
+	log_has(&log, notice);
+	bus->host.grant = param->granted - 1;
+	want.session++;
+	fake_bus_forget(bus);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	expect_table(bus, param, param->granted, param->folds);
+	check(bus, RUNNING);
+	expect_config(bus, &want);
+	/* a table of the user's own: that it is not in force is said */
+	snprintf(words, sizeof(words), "%s %u channels: spreading evenly", notice,
+		 param->granted);
+	KUNIT_EXPECT_EQ(test, log_has(&log, words),
+			param->folds && param->table != UNSET);
+
+	bus->host.grant = 3;
+	want.session++;
+	fake_bus_forget(bus);
+	KUNIT_EXPECT_EQ(test, fake_bus_reconfigure(bus, &want, RUNNING), 0);
+	expect_table(bus, param, 4, false);
+	expect_config(bus, &want);
+	KUNIT_EXPECT_EQ(test, log_has(&log, notice), 0);
 }
 
 /* With one channel in use a key is kept, and holds when there are more */
@@ -1640,6 +1795,7 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(filter_refused),
 	KUNIT_CASE(rss_refused),
 	KUNIT_CASE(rss_follows_channels),
+	KUNIT_CASE_PARAM(rss_folds, fold_gen_params),
 	KUNIT_CASE(rss_with_one_channel),
 	KUNIT_CASE(fewer_channels_for_a_while),
 	KUNIT_CASE(change_before_the_subchannels),
