@@ -1246,6 +1246,31 @@ static void tx_linearize(struct kunit *test)
 	datapath_settle(dp);
 }
 
+/* But not where it is somebody else's, too: that one keeps it as it is */
+static void tx_linearize_shared(struct kunit *test)
+{
+	struct datapath *dp = datapath_new(test, 1);
+	const struct netvsc_tx_stats *stats = &dp->nv->chans[0]->tx_stats;
+	struct sk_buff *skb, *other;
+	u32 i;
+
+	if (MAX_SKB_FRAGS + 2 <= 32)
+		kunit_skip(test, "a packet never has too many fragments");
+	skb = skb_at(dp, 0, 100);
+	for (i = 0; i < 31; i++)
+		add_frag(dp, skb, i, 1000);
+	other = skb_get(skb);
+	KUNIT_EXPECT_EQ(test, datapath_xmit(dp, skb, false), NETDEV_TX_OK);
+	KUNIT_EXPECT_EQ(test, dp->nsent, 0);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&stats->no_memory), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&stats->dropped), 1);
+	KUNIT_EXPECT_EQ(test, u64_stats_read(&stats->scattered), 0);
+	KUNIT_EXPECT_EQ(test, refcount_read(&other->users), 1);
+	KUNIT_EXPECT_EQ(test, skb_shinfo(other)->nr_frags, 31);
+	kfree_skb(other);
+	datapath_settle(dp);
+}
+
 /* A frame in pieces that fits a section is copied from all of them */
 static void tx_copy_frags(struct kunit *test)
 {
@@ -1601,6 +1626,7 @@ static struct kunit_case tx_cases[] = {
 	KUNIT_CASE(tx_ranges_max),
 	KUNIT_CASE(tx_too_big),
 	KUNIT_CASE(tx_linearize),
+	KUNIT_CASE(tx_linearize_shared),
 	KUNIT_CASE(tx_copy_frags),
 	KUNIT_CASE(tx_others),
 	KUNIT_CASE(tx_others_busy),
