@@ -10,6 +10,7 @@
 
 #include "../../netvsc.h"
 #include "../../netvsc_config.h"
+#include "../../netvsc_ethtool.h"
 #include "../../netvsc_rx.h"
 #include "../../netvsc_tx.h"
 #include "../../netvsc_vmbus.h"
@@ -941,6 +942,7 @@ static const struct net_device_ops fake_netdev_ops = {
 	.ndo_set_features	= fake_set_features,
 	.ndo_start_xmit		= netvsc_start_xmit,
 	.ndo_select_queue	= netvsc_select_queue,
+	.ndo_get_stats64	= netvsc_get_stats64,
 };
 
 int fake_bus_connect(struct fake_bus *bus)

@@ -257,7 +257,7 @@ static void rss_key_refused(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, now, key, sizeof(now));
 }
 
-/* ip -s link, in each state: each of our counters where it belongs */
+/* ip -s link, in each state: each counter where it belongs, those of the core, too */
 static void totals(struct kunit *test)
 {
 	static const enum netvsc_state states[] = {
@@ -266,11 +266,13 @@ static void totals(struct kunit *test)
 	struct fake_bus *bus = fake_bus_new(test);
 	struct netvsc *nv = bus->nv;
 	struct rtnl_link_stats64 want = {
-		.rx_packets = 1, .rx_bytes = 20, .multicast = 300,
-		.rx_dropped = 4000 + 50000, .rx_length_errors = 600000,
-		.rx_errors = 600000 + 7000000, .tx_packets = 2, .tx_bytes = 30,
-		.tx_errors = 400, .tx_dropped = 5000, .collisions = 60000,
+		.rx_packets = 1 + 50, .rx_bytes = 20 + 600, .multicast = 300,
+		.rx_dropped = 4000 + 50000 + 2, .rx_length_errors = 600000,
+		.rx_errors = 600000 + 7000000, .rx_nohandler = 1,
+		.tx_packets = 2 + 70, .tx_bytes = 30 + 800, .tx_errors = 400,
+		.tx_dropped = 5000 + 60 + 700 + 3, .collisions = 60000,
 	}, seen;
+	struct netvsc_vf_stats *vf;
 	struct netvsc_chan *ch;
 	u32 i;
 
@@ -287,11 +289,22 @@ static void totals(struct kunit *test)
 	u64_stats_set(&ch->done_stats.bytes, 30);
 	u64_stats_set(&ch->done_stats.failed, 400);
 	u64_stats_set(&ch->tx_stats.dropped, 5000);
+	vf = per_cpu_ptr(nv->vf.stats, 0);
+	u64_stats_set(&vf->rx_packets, 50);
+	u64_stats_set(&vf->rx_bytes, 600);
+	u64_stats_set(&vf->tx_packets, 70);
+	u64_stats_set(&vf->tx_bytes, 800);
+	u64_stats_set(&vf->tx_dropped, 60);
 	bus->ndev->stats.collisions = 60000;
+	bus->ndev->stats.tx_dropped = 700;
+	for (i = 0; i < 3; i++)
+		dev_core_stats_tx_dropped_inc(bus->ndev);
+	for (i = 0; i < 2; i++)
+		dev_core_stats_rx_dropped_inc(bus->ndev);
+	dev_core_stats_rx_nohandler_inc(bus->ndev);
 	for (i = 0; i < ARRAY_SIZE(states); i++) {
 		nv->state = states[i];
-		memset(&seen, 0, sizeof(seen));
-		netvsc_get_stats64(bus->ndev, &seen);
+		dev_get_stats(bus->ndev, &seen);
 		KUNIT_EXPECT_MEMEQ(test, &seen, &want, sizeof(want));
 	}
 	nv->state = NETVSC_RUNNING;
