@@ -25,7 +25,7 @@ class Check:
     seconds: float
 
     def limit(self):
-        return 4 * self.seconds + 20
+        return 6 * self.seconds + 60
 
 
 def _load(name):
