@@ -27,8 +27,9 @@ from progress import Progress
 DIRECTORY = os.path.join(TESTS, "same")
 DIFFERENCES = os.path.join(ROOT, "Documentation", "differences.toml")
 # sizes: PROCESSORSxQUEUES...; hosts: settings of the NIC, with a | between two hosts, - for none, of which
-# profile=NAME is one; check: those of SIZE/NVSP that make check records, on the first of the hosts
-KEYS = {"title", "seconds", "driver", "sizes", "nvsp", "hosts", "vf", "check"}
+# profile=NAME is one; check: those of SIZE/NVSP that make check records, on the first of the hosts; guest: last,
+# where a driver is left in such a state that no other recording may follow in this guest
+KEYS = {"title", "seconds", "driver", "sizes", "nvsp", "hosts", "vf", "check", "guest"}
 ROW = {"recordings", "section", "reason"}
 LINES = {"stock", "ours"}
 STOPPED = "STOP: "  # begins a line that says why a recording ended early
@@ -60,6 +61,7 @@ class Recording:
     title: str
     seconds: float
     load: bool
+    last: bool
     specs: list  # of vm.Spec, but for the driver
     tools: tuple  # of tests/guest, beside SCRIPTS
 
@@ -127,12 +129,15 @@ def _load(name, kernel, brief):
             for nvsp in header.get("nvsp", emulator.profile(profile).get("nvsp", "6.1")).split()
         ]
         in_check = _in_check(header, specs)
+        if (guest := header.get("guest", "last")) != "last":
+            raise ValueError(f"guest: {guest}")
     except (KeyError, ValueError) as e:
         raise usage(f"{path}: its header lacks or garbles {e}") from None
     load = header.get("driver", "load") == "load"
     used = re.findall(r"(?:\$tools|/src/tests/guest)/([\w.]+)", _read(path))
     tools = tuple(sorted(set(used) - set(SCRIPTS)))
-    return Recording(name, header["title"], seconds, load, in_check if brief else specs, tools)
+    last = "guest" in header
+    return Recording(name, header["title"], seconds, load, last, in_check if brief else specs, tools)
 
 
 def choose(names, kernel, brief=False):
@@ -295,6 +300,7 @@ class Recorder:
                     guest = self._boot(spec)
                     self._unload(guest)
                 texts[todo[0].name] = self._one(guest, todo[0])
+                guest.tainted |= todo[0].last
             except Stop as e:
                 texts[todo[0].name] = f"{STOPPED}{e}\n"
             todo = todo[1:]
