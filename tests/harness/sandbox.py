@@ -267,6 +267,9 @@ def make_tap(number=0):
     _ip(f"link set {name} address {PEER_MAC}", "configure a tap")
     for address in ADDRESSES[number]:
         _ip(f"addr add {address} dev {name} nodad", "configure a tap")
+    # in the middle of a test nobody answers what a kernel asks for ever
+    with open(f"/proc/sys/net/ipv6/conf/{name}/router_solicitations", "w", encoding="ascii") as setting:
+        setting.write("0")
     _ip(f"link set {name} up", "configure a tap")
 
 
