@@ -192,7 +192,8 @@ def command_line(spec, files, initramfs, run_dir, shares, netdevs):
         accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
     append = (
         "console=ttyS0 net.ifnames=0 panic=-1 loglevel=7 random.trust_cpu=on"
-        " tsc=reliable no_timer_check "
+        # QEMU translates code again that it meets at another address, that is each program at each start
+        " tsc=reliable no_timer_check norandmaps "
         + ("" if spec.mitigations else "mitigations=off ")
         + " ".join(f"hv.{tag}" for tag in shares)
         + " "
