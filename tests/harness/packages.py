@@ -28,7 +28,9 @@ ROOT_PACKAGES = (
 EARLY_MODULES = "virtio_pci virtio_blk virtio_console virtiofs".split()
 
 # What unpacks a kernel's image, by its first bytes.
-UNPACKERS = {b"\x28\xb5\x2f\xfd": "zstd", b"\x02\x21\x4c\x18": "lz4", b"\xfd7zX": "xz"}
+UNPACKERS = {b"\x28\xb5\x2f\xfd": "zstd", b"\x02\x21\x4c\x18": "lz4"}
+# The note with the address where QEMU starts an ELF file.
+PVH = re.compile(rb"\x04\0\0\0[\x04\x08]\0\0\0\x12\0\0\0Xen\0")
 
 # Of busybox, only these are in the guest, and apart: what a user calls is Debian's.
 BUSYBOX_APPLETS = "sh mount mkdir ln cp cmp ls date ifconfig insmod usleep switch_root poweroff".split()
@@ -120,7 +122,7 @@ def _fetch(package, version, temp):
 
 def _unpacked(image):
     """The ELF file in a kernel's image (see Documentation/arch/x86/boot.rst of a kernel), which an emulator starts
-    by its PVH note: a guest takes two seconds to unpack it. None if it is packed in another way."""
+    by its PVH note: a guest takes two seconds to unpack it. None if it has none, or is packed in another way."""
     with open(image, "rb") as f:
         data = f.read()
     at, length = struct.unpack_from("<II", data, 0x248)
@@ -130,7 +132,7 @@ def _unpacked(image):
         return None
     # its length is behind it
     done = subprocess.run([program, "-dc"], input=payload[:-4], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return done.stdout if done.stdout.startswith(b"\x7fELF") and not done.returncode else None
+    return done.stdout if PVH.search(done.stdout) and not done.returncode else None
 
 
 def _build_kernel(package, version, temp):
