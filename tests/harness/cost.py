@@ -46,7 +46,7 @@ def _sh(guest, script):
 
 def _settled(once):
     """What a run takes. The first of three fills the guest's allocators; of the others the lower one:
-    what else the guest does at times, as its file system's commits, only adds to it."""
+    what else the guest does at times only adds to it."""
     once()
     return min(once(), once())
 
